@@ -1,0 +1,33 @@
+// Measurements: `npm run bench -- failover|footprint [OPTIONS]`. They need a quiet machine and assert nothing.
+import { parseArgs } from 'node:util';
+import { benchFailover } from './failover.ts';
+import { benchFootprint } from './footprint.ts';
+
+const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [-o json]
+npm run bench -- footprint [-o json]
+`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    runs: { type: 'string', default: '10' },
+    only: { type: 'string', multiple: true, default: [] },
+    output: { type: 'string', short: 'o', default: 'table' },
+  },
+});
+const runs = Number(values.runs);
+const json = values.output === 'json';
+
+if (!Number.isInteger(runs) || runs < 1 || !['table', 'json'].includes(values.output)) {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+} else if (positionals[0] === 'failover') {
+  process.exitCode = await benchFailover({ runs, only: values.only, json });
+} else if (positionals[0] === 'footprint') {
+  await benchFootprint(json);
+} else {
+  process.stderr.write(USAGE);
+  process.exitCode = 2;
+}
+// What a bench started is ended by then; sockets that linger are not waited for.
+process.exit();

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { accessRules, isGateOpen } from './access-file.ts';
+import { formatConninfo, passfileLine } from './conninfo.ts';
+import { isDiskFull } from './job-error.ts';
+
+const SECRETS = {
+  superuser: { name: 'postgres', password: 'a' },
+  agent: { name: 'matriarch_agent', password: 'b' },
+  replication: { name: 'matriarch_replication', password: 'c' },
+};
+const lines = (open: boolean) =>
+  accessRules(SECRETS, open)
+    .split('\n')
+    .filter((line) => /^(local|host)/.test(line));
+
+test('the gate is the lines for everybody, behind those that keep clients from the roles of members', () => {
+  expect(isGateOpen(accessRules(SECRETS, true))).toBe(true);
+  expect(isGateOpen(accessRules(SECRETS, false))).toBe(false);
+  expect(isGateOpen('')).toBe(false);
+  const closed = lines(false);
+  expect(closed.some((line) => line.split(/\s+/)[2] === 'all')).toBe(false);
+  expect(lines(true).slice(0, closed.length)).toEqual(closed);
+  expect(
+    lines(true)
+      .slice(closed.length)
+      .every((line) => /^(local|hostssl) +all +all .*scram-sha-256$/.test(line)),
+  ).toBe(true);
+});
+
+test('nobody gets in without a password', () => {
+  expect(lines(true).every((line) => /(scram-sha-256|reject)$/.test(line))).toBe(true);
+});
+
+test('names and passwords are escaped', () => {
+  expect(formatConninfo({ host: "a'b\\c" })).toBe("host='a\\'b\\\\c'");
+  expect(passfileLine({ name: 'a:b', password: 'c\\d:e' })).toBe('*:*:*:a\\:b:c\\\\d\\:e\n');
+});
+
+test('a full disk is told wherever it shows', () => {
+  expect(isDiskFull(Object.assign(new Error('write'), { code: 'ENOSPC' }))).toBe(true);
+  expect(isDiskFull(Object.assign(new Error('could not extend file'), { code: '53100' }))).toBe(true);
+  expect(isDiskFull(new Error('pg_basebackup: error: could not write to file "x": No space left on device'))).toBe(true);
+  expect(isDiskFull(new Error('disk'))).toBe(false);
+});

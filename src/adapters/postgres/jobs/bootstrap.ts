@@ -1,0 +1,81 @@
+import { rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { JobResult } from '#domain/server.ts';
+import { giveUp } from '../job-error.ts';
+import { syncFolder } from '../owned-files.ts';
+import { scramVerifier } from '../scram-verifier.ts';
+import { type JobContext, tool } from '../server-context.ts';
+import { complaint } from '../tool.ts';
+import { adoptDataDir, endStrayTools, prepareFiles } from './prepare.ts';
+import { startPrimary } from './start.ts';
+
+/** Makes the first server of a cluster. Again after it was interrupted or done: a finished directory is started and told. */
+export async function bootstrap(context: JobContext): Promise<JobResult> {
+  const { postmaster, stopped } = context;
+  if (postmaster.pid() !== undefined) return { ok: true, systemIdentifier: (await stopped.control()).systemIdentifier };
+  if ((await stopped.inspect()) === undefined) await makeDataDir(context);
+  const { systemIdentifier } = await stopped.control();
+  const started = await startPrimary(context);
+  return started.ok ? { ...started, systemIdentifier } : started;
+}
+
+async function makeDataDir(context: JobContext): Promise<void> {
+  const { layout, options, onProgress } = context;
+  await prepareFiles(context);
+  await endStrayTools(layout.memberDir);
+  await rm(layout.newDataDir, { recursive: true, force: true });
+  await context.files.folder(layout.newDataDir);
+  onProgress('initdb');
+  const { superuser } = options.secrets;
+  const initdb = await tool(
+    context,
+    'initdb',
+    [
+      '-D',
+      layout.newDataDir,
+      '-U',
+      superuser.name,
+      '-E',
+      'UTF8',
+      '--locale=C.UTF-8',
+      '--data-checksums',
+      '--auth-local=peer',
+      '--auth-host=reject',
+    ],
+    { signal: context.signal },
+  );
+  if (initdb.code !== 0) giveUp('failed', `initdb: ${complaint(initdb)}`);
+  onProgress('roles');
+  const single = await tool(context, 'postgres', ['--single', '-D', layout.newDataDir, 'postgres'], {
+    signal: context.signal,
+    input: rolesSql(context),
+  });
+  // Single-user mode goes on after an error.
+  if (single.code !== 0 || /\b(ERROR|FATAL|PANIC):/.test(single.stderr))
+    giveUp('failed', `the roles could not be made: ${complaint(single)}`);
+  await adoptDataDir(context, layout.newDataDir);
+  // Fails on a directory that holds anything: what it is, nobody here knows.
+  await rename(layout.newDataDir, layout.dataDir);
+  await syncFolder(dirname(layout.dataDir));
+  context.stopped.forget();
+}
+
+/** One statement a line, as single-user mode reads them. Verifiers, not passwords: statements may be logged. */
+function rolesSql({ options }: JobContext): string {
+  const { superuser, agent, replication } = options.secrets;
+  const name = (text: string) => `"${text.replaceAll('"', '""')}"`;
+  const functions = [
+    'pg_ls_dir(text, boolean, boolean)',
+    'pg_stat_file(text, boolean)',
+    'pg_read_binary_file(text)',
+    'pg_read_binary_file(text, bigint, bigint, boolean)',
+  ];
+  return [
+    `ALTER ROLE ${name(superuser.name)} PASSWORD '${scramVerifier(superuser.password)}'`,
+    `CREATE ROLE ${name(agent.name)} SUPERUSER LOGIN PASSWORD '${scramVerifier(agent.password)}'`,
+    `CREATE ROLE ${name(replication.name)} REPLICATION LOGIN PASSWORD '${scramVerifier(replication.password)}'`,
+    // What pg_rewind reads (manual, pg_rewind, "Notes").
+    ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO ${name(replication.name)}`),
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,109 @@
+import { type Lsn, parseLsn } from '#domain/lsn.ts';
+import type { Timeline } from '#domain/position.ts';
+import type { Session } from './session.ts';
+
+/** One look at a running server, as one statement: a look costs one round trip and no fork. */
+export interface Look {
+  readonly inRecovery: boolean;
+  readonly insert: Lsn;
+  readonly flushed: Lsn;
+  /** Of a primary. */
+  readonly timeline: Timeline;
+  /** Null: no WAL was received since the start. */
+  readonly received: Lsn | null;
+  readonly replayed: Lsn;
+  /** The newest timeline that has a segment in pg_wal. */
+  readonly walTimeline: Timeline;
+  /** Histories in pg_wal, placeholders included. */
+  readonly histories: readonly Timeline[];
+  readonly receiver: { readonly status: string; readonly heardAt: string; readonly silentMs: number } | null;
+  readonly pause: string;
+  /** What the startup process waits for. */
+  readonly startupWait: string;
+  readonly senders: readonly Sender[];
+  /** The names that ALTER SYSTEM has set. */
+  readonly altered: string;
+}
+
+export interface Sender {
+  readonly pid: number;
+  readonly name: string;
+  readonly state: string;
+  /** Null before its first answer. */
+  readonly flushed: Lsn | null;
+  readonly replayed: Lsn | null;
+  /** The standby's clock when it answered last: only whether it changes counts. */
+  readonly repliedAt: string;
+}
+
+const TEXT = `
+SELECT r AS recovery,
+  CASE WHEN r THEN NULL ELSE pg_current_wal_insert_lsn()::text END AS insert,
+  CASE WHEN r THEN NULL ELSE pg_current_wal_flush_lsn()::text END AS flushed,
+  CASE WHEN r THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
+  CASE WHEN r THEN pg_last_wal_receive_lsn()::text END AS received,
+  CASE WHEN r THEN pg_last_wal_replay_lsn()::text END AS replayed,
+  CASE WHEN r THEN pg_get_wal_replay_pause_state() END AS pause,
+  CASE WHEN r THEN (SELECT a.wait_event FROM pg_stat_activity a WHERE a.backend_type = 'startup' LIMIT 1) END AS startup_wait,
+  w.wal_timeline, w.histories,
+  CASE WHEN r THEN (SELECT json_build_array(status, last_msg_receipt_time,
+    extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000) FROM pg_stat_wal_receiver) END AS receiver,
+  (SELECT json_agg(json_build_array(pid, application_name, state, flush_lsn, replay_lsn, reply_time)) FROM pg_stat_replication
+    WHERE state <> 'backup' AND application_name <> 'pg_basebackup') AS senders,
+  pg_read_file('postgresql.auto.conf', 0, 65536, true) AS altered
+FROM pg_is_in_recovery() AS r,
+  (SELECT max(left(name, 8)) FILTER (WHERE name ~ '^[0-9A-F]{24}$') AS wal_timeline,
+    string_agg(left(name, 8), ' ') FILTER (WHERE name ~ '^[0-9A-F]{8}\\.history$') AS histories
+    FROM pg_ls_dir('pg_wal') AS name) AS w`;
+
+interface Row {
+  readonly recovery: boolean;
+  readonly insert: string | null;
+  readonly flushed: string | null;
+  readonly timeline: string | null;
+  readonly received: string | null;
+  readonly replayed: string | null;
+  readonly pause: string | null;
+  readonly startup_wait: string | null;
+  readonly wal_timeline: string | null;
+  readonly histories: string | null;
+  readonly receiver: readonly [string, string | null, number | null] | null;
+  readonly senders: readonly (readonly [number, string, string, string | null, string | null, string | null])[] | null;
+  readonly altered: string | null;
+}
+
+export async function look(session: Session, timeoutMs: number): Promise<Look> {
+  const [row] = await session.query<Row>(TEXT, [], { timeoutMs, prepared: 'look' });
+  if (row === undefined) throw new Error('the server answered without a row');
+  const [status, heardAt, silentMs] = row.receiver ?? [];
+  return {
+    inRecovery: row.recovery,
+    insert: lsn(row.insert) ?? 0n,
+    flushed: lsn(row.flushed) ?? 0n,
+    timeline: fromHex(row.timeline),
+    received: lsn(row.received),
+    replayed: lsn(row.replayed) ?? 0n,
+    walTimeline: fromHex(row.wal_timeline),
+    histories: (row.histories ?? '').split(' ').filter(Boolean).map(fromHex),
+    receiver: status === undefined ? null : { status, heardAt: heardAt ?? '', silentMs: silentMs ?? 0 },
+    pause: row.pause ?? '',
+    startupWait: row.startup_wait ?? '',
+    senders: (row.senders ?? []).map(([pid, name, state, flushed, replayed, repliedAt]) => ({
+      pid,
+      name,
+      state,
+      flushed: lsn(flushed),
+      replayed: lsn(replayed),
+      repliedAt: repliedAt ?? '',
+    })),
+    altered: row.altered ?? '',
+  };
+}
+
+function lsn(text: string | null): Lsn | null {
+  return text === null ? null : (parseLsn(text) ?? null);
+}
+
+function fromHex(text: string | null): number {
+  return text === null ? 0 : Number.parseInt(text, 16);
+}

@@ -1,0 +1,236 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { Incarnation } from '#domain/member.ts';
+import type { ServerPort } from '#domain/ports/server-port.ts';
+import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
+import { Freshness } from './freshness.ts';
+import { Histories } from './histories.ts';
+import { failureOf, messageOf } from './job-error.ts';
+import { bootstrap } from './jobs/bootstrap.ts';
+import { checkpoint } from './jobs/checkpoint.ts';
+import { clone } from './jobs/clone.ts';
+import { detach } from './jobs/detach.ts';
+import { drain } from './jobs/drain.ts';
+import { fetchWal, follow } from './jobs/follow.ts';
+import { gate } from './jobs/gate.ts';
+import { promote } from './jobs/promote.ts';
+import { rewind } from './jobs/rewind.ts';
+import { setSync } from './jobs/set-sync.ts';
+import { slots } from './jobs/slots.ts';
+import { startPrimary, startStandby } from './jobs/start.ts';
+import { stop } from './jobs/stop.ts';
+import { layoutOf } from './layout.ts';
+import { type Look, look } from './live-query.ts';
+import { primaryView, standbyView } from './live-view.ts';
+import { OwnedFiles, readIfThere } from './owned-files.ts';
+import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions } from './postgres-options.ts';
+import { Postmaster } from './postmaster.ts';
+import { RoleFile } from './role-file.ts';
+import type { JobContext, ServerContext } from './server-context.ts';
+import { serverSettings } from './server-settings.ts';
+import { NoAnswer, Session } from './session.ts';
+import { StoppedServer } from './stopped-server.ts';
+import { runTool } from './tool.ts';
+import { Upkeep } from './upkeep.ts';
+import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
+
+const OBSERVE_TIMEOUT_MS = 900;
+
+export interface PostgresServer extends ServerPort {
+  /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */
+  updateParameters(parameters: Readonly<Record<string, string>>): Promise<readonly string[]>;
+}
+
+/** The one PostgreSQL of a member. Nothing is started by making it; a server that runs is found. */
+export function createPostgresServer(options: PostgresOptions): PostgresServer {
+  return new LocalServer(options);
+}
+
+class LocalServer implements PostgresServer {
+  readonly #context: ServerContext;
+  readonly #observing: Session;
+  readonly #freshness = new Freshness();
+  readonly #upkeep: Upkeep;
+  #running: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
+
+  constructor(options: PostgresOptions) {
+    const layout = layoutOf(options);
+    const files = new OwnedFiles(options.runAs);
+    const postmaster = new Postmaster(
+      join(options.binDir, 'postgres'),
+      layout,
+      options.runAs,
+      options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES,
+    );
+    const { agent } = options.secrets;
+    const settings = { socketDir: layout.socketDir, port: options.port, user: agent.name, password: agent.password };
+    // An adopted server has no child's exit: every backend notices the postmaster's death at once, and with it its connection ends.
+    const hint = () => postmaster.hint();
+    this.#observing = new Session({ ...settings, name: 'matriarch agent' }, hint);
+    const run = (program: string, args: readonly string[]) =>
+      runTool({ program: join(options.binDir, program), args, owner: options.runAs, cwd: layout.memberDir });
+    this.#context = {
+      options,
+      layout,
+      files,
+      postmaster,
+      role: new RoleFile(files, layout.roleConf),
+      stopped: new StoppedServer(layout, files, run),
+      histories: new Histories(),
+      work: new Session({ ...settings, name: 'matriarch agent' }, hint),
+      log: options.log ?? (() => {}),
+      memory: { parameters: options.parameters, syncInForce: undefined, startedAt: undefined, walSizes: DEFAULT_WAL_SIZES },
+      openSession: (change = {}) => new Session({ ...settings, name: 'matriarch agent', ...change }),
+    };
+    const { memory } = this.#context;
+    // A person may start it again: of that server nothing is known.
+    postmaster.onEnded(() => {
+      memory.syncInForce = undefined;
+      memory.startedAt = undefined;
+    });
+    this.#upkeep = new Upkeep(this.#context);
+  }
+
+  async observe(_incarnation: Incarnation): Promise<ServerView> {
+    const timeout = Promise.withResolvers<ServerView>();
+    const timer = setTimeout(
+      () => timeout.resolve({ state: 'stuck', why: 'no look came to an end in time' }),
+      OBSERVE_TIMEOUT_MS + 50,
+    );
+    try {
+      return await Promise.race([this.#look(), timeout.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #look(): Promise<ServerView> {
+    const { postmaster, stopped, histories } = this.#context;
+    const deadline = performance.now() + OBSERVE_TIMEOUT_MS;
+    const left = () => Math.max(1, deadline - performance.now());
+    try {
+      if (postmaster.pid() === undefined) return await stopped.view();
+      // Its backends still answer, over connections that are open: whoever has none is never let in.
+      if (postmaster.isFrozen()) return { state: 'stuck', why: 'the postmaster is stopped (SIGSTOP)' };
+      const found = await look(this.#observing, left());
+      const view = found.inRecovery ? standbyView : primaryView;
+      const seen = await view(found, histories, this.#freshness, this.#context, this.#observing, left());
+      this.#keepUp(found);
+      return seen;
+    } catch (error) {
+      postmaster.look();
+      if (error instanceof NoAnswer) return { state: 'stuck', why: 'the server does not answer' };
+      // It ended under the look; `observe` bounds the second one.
+      if (postmaster.pid() === undefined)
+        return stopped.view().catch((again: unknown) => ({ state: 'stuck', why: messageOf(again) }));
+      return isComing(error) ? { state: 'starting' } : { state: 'stuck', why: messageOf(error) };
+    }
+  }
+
+  /** Beside the look, and between jobs. What fails is tried again with the next one. */
+  #keepUp(found: Look): void {
+    if (!found.inRecovery) this.#upkeep.flush(found, this.#observing).catch(() => {});
+    if (this.#running !== undefined || !this.#upkeep.needsUndo(found)) return;
+    const done = this.#upkeep.undo().catch((error: unknown) => this.#context.log(messageOf(error)));
+    const current = { controller: new AbortController(), done };
+    this.#running = current;
+    void done.then(() => {
+      if (this.#running === current) this.#running = undefined;
+    });
+  }
+
+  async run(job: ServerJob, incarnation: Incarnation, onProgress: (text: string) => void): Promise<JobResult> {
+    if (job.kind === 'checkpoint') return checkpoint(this.#context).catch(failureOf);
+    const before = this.#running;
+    if (job.kind === 'stop') before?.controller.abort();
+    else await before?.done;
+    const controller = new AbortController();
+    const context: JobContext = { ...this.#context, signal: controller.signal, incarnation, onProgress };
+    const done = perform(context, job).catch(failureOf);
+    const current = { controller, done };
+    this.#running = current;
+    let result = await done;
+    if (job.kind === 'stop' && before !== undefined) {
+      // What was overtaken ends before the next job begins, and it may have started the server meanwhile.
+      await before.done;
+      if (this.pid() !== undefined) result = await perform(context, job).catch(failureOf);
+    }
+    if (this.#running === current) this.#running = undefined;
+    return result;
+  }
+
+  onEnded(listener: () => void): void {
+    this.#context.postmaster.onEnded(listener);
+  }
+
+  pid(): number | undefined {
+    return this.#context.postmaster.pid();
+  }
+
+  async updateParameters(parameters: Readonly<Record<string, string>>): Promise<readonly string[]> {
+    const { options, layout, files, memory, postmaster } = this.#context;
+    memory.parameters = parameters;
+    // Before the first start there is nothing to rewrite.
+    if ((await readIfThere(layout.serverConf)) === undefined) return [];
+    if (!(await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, parameters)))) return [];
+    if (!postmaster.signal('SIGHUP')) return [];
+    const session = this.#context.openSession();
+    try {
+      const rows = await session.query<{ name: string }>('SELECT name FROM pg_settings WHERE pending_restart', [], {
+        timeoutMs: OBSERVE_TIMEOUT_MS,
+      });
+      return rows.map((row) => row.name);
+    } finally {
+      session.drop();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#running?.controller.abort();
+    await this.#running?.done;
+    this.#context.postmaster.close();
+    this.#observing.drop();
+    this.#context.work.drop();
+  }
+}
+
+/** Nobody listens yet (ENOENT, ECONNREFUSED), or the server says that it is starting or ending (57P03, 57P01, 57P02). */
+function isComing(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', '57P01', '57P02', '57P03'].includes(code);
+}
+
+async function perform(context: JobContext, job: ServerJob): Promise<JobResult> {
+  switch (job.kind) {
+    case 'bootstrap':
+      return bootstrap(context);
+    case 'clone':
+      return clone(context, job.upstream);
+    case 'rewind':
+      return rewind(context, job.upstream);
+    case 'startPrimary':
+      return startPrimary(context);
+    case 'startStandby':
+      return startStandby(context, job.upstream);
+    case 'follow':
+      return follow(context, job.upstream);
+    case 'detach':
+      return detach(context);
+    case 'fetch':
+      return fetchWal(context, job.upstream, job.until);
+    case 'promote':
+      return promote(context, job.timeline);
+    case 'setSync':
+      return setSync(context, job.setting, job.wait);
+    case 'slots':
+      return slots(context, job.keep);
+    case 'gate':
+      return gate(context, job.open, job.cut);
+    case 'drain':
+      return drain(context, job.timeoutMs);
+    case 'stop':
+      return stop(context, job.mode);
+    case 'checkpoint':
+      return { ok: false, code: 'failed', why: 'a checkpoint is no exclusive job' };
+  }
+}

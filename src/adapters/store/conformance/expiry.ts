@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest';
+import type { StoreChange } from '#domain/ports/store.ts';
+import { absent, type StoreBench, until } from './store-bench.ts';
+
+export function describeExpiry(bench: StoreBench): void {
+  describe('expiry', () => {
+    test('a key disappears after its time, for reads, lists and compare-and-set', async () => {
+      const { version } = await bench.store.put('members/n1', 1, { ttlMs: 30, durable: false });
+      await bench.store.put('members/n2', 2);
+      await absent(bench.store, 'members/n1');
+      expect((await bench.store.list('members/')).map(({ key }) => key)).toEqual(['members/n2']);
+      expect(await bench.store.compareAndSet('members/n1', version, 3)).toEqual({ ok: false, current: undefined });
+      expect((await bench.store.compareAndSet('members/n1', null, 4)).ok).toBe(true);
+    });
+
+    test('writing again prolongs, and a write without a time keeps the key', async () => {
+      const changes: StoreChange[] = [];
+      await bench.store.put('a', 1, { ttlMs: 60 });
+      await bench.store.put('a', 2, { ttlMs: 60_000 });
+      await bench.store.put('b', 1, { ttlMs: 60 });
+      await bench.store.put('b', 2);
+      await bench.store.put('c', 1, { ttlMs: 60 });
+      bench.watchInto(changes);
+      // c was written last with the same time: when it is gone, the others have outlived theirs.
+      await until(() => changes.some(({ key, current }) => key === 'c' && current === undefined));
+      expect((await bench.store.list('')).map(({ key, value }) => [key, value])).toEqual([
+        ['a', 2],
+        ['b', 2],
+      ]);
+    });
+  });
+}

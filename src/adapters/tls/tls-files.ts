@@ -1,0 +1,83 @@
+import { chown, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fail } from '#domain/errors.ts';
+import { toDiskError } from '../files/disk-errors.ts';
+import { writeAtomically } from '../files/write-atomically.ts';
+import type { Authority, CertificateWithKey } from './authority.ts';
+
+/** What a member needs for TLS, read into memory. */
+export interface TlsIdentity {
+  /** The certificate of the cluster's authority, PEM. */
+  readonly ca: string;
+  readonly certificate: string;
+  /** Secret. */
+  readonly key: string;
+}
+
+/** Where they are; PostgreSQL reads the same files. */
+export interface TlsPaths {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export type FileOwner = { readonly uid: number; readonly gid: number };
+
+export function tlsPaths(folder: string): TlsPaths {
+  return { ca: join(folder, 'ca.crt'), certificate: join(folder, 'member.crt'), key: join(folder, 'member.key') };
+}
+
+/**
+ * Writes a member's TLS files into `folder` (made with mode 0700). `owner`: the user of the PostgreSQL server, which insists
+ * that its key be its own (manual, section 19.9.4). Key last: whoever sees a new key sees its certificate.
+ */
+export async function writeTlsFiles(
+  folder: string,
+  authority: Pick<Authority, 'certificate'>,
+  issued: CertificateWithKey,
+  owner?: FileOwner,
+): Promise<void> {
+  const paths = tlsPaths(folder);
+  await makeFolder(folder, owner);
+  const options = owner === undefined ? {} : { owner };
+  await writeAtomically(paths.ca, authority.certificate, options);
+  await writeAtomically(paths.certificate, issued.certificate, options);
+  await writeAtomically(paths.key, issued.key, options);
+}
+
+/** Errors: `tls.invalid` when a file is missing or cannot be read. */
+export async function readTlsFiles(folder: string): Promise<TlsIdentity> {
+  const paths = tlsPaths(folder);
+  const [ca, certificate, key] = await Promise.all([read(paths.ca), read(paths.certificate), read(paths.key)]);
+  return { ca, certificate, key };
+}
+
+/** The authority itself, which only the one who makes certificates needs: `ca.crt` and `ca.key` in `folder`. */
+export async function writeAuthority(folder: string, authority: Authority): Promise<void> {
+  await makeFolder(folder);
+  await writeAtomically(join(folder, 'ca.crt'), authority.certificate);
+  await writeAtomically(join(folder, 'ca.key'), authority.key);
+}
+
+/** Errors: `tls.invalid`. */
+export async function readAuthority(folder: string): Promise<Authority> {
+  const [certificate, key] = await Promise.all([read(join(folder, 'ca.crt')), read(join(folder, 'ca.key'))]);
+  return { certificate, key };
+}
+
+async function makeFolder(folder: string, owner?: FileOwner): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (owner !== undefined) await chown(folder, owner.uid, owner.gid);
+  } catch (error) {
+    throw toDiskError(error, folder);
+  }
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    return fail('tls.invalid', `${path}: ${(error as Error).message}`, error);
+  }
+}

@@ -1,0 +1,49 @@
+import type { MemberName } from '../member.ts';
+
+/** Everything that a cluster keeps in its folder. The one place that knows the names. */
+export function clusterPaths(dir: string) {
+  return {
+    dir,
+    /** What `matriarch up` made: name, members and ports. Its presence makes a folder a cluster. */
+    description: `${dir}/cluster.json`,
+    /** Passwords. Owner only. */
+    secrets: `${dir}/secrets.json`,
+    /** The URLs with their passwords. Owner only. */
+    connection: `${dir}/connection.json`,
+    /** The certificate authority with its key. Owner only. */
+    authority: `${dir}/authority`,
+    /** Its certificate, for clients (`sslrootcert`). No secret. */
+    ca: `${dir}/ca.crt`,
+    store: `${dir}/store.db`,
+    /** Held by the process that supervises the cluster. */
+    lock: `${dir}/supervisor.lock`,
+    /** Who that is: pid and start time. */
+    lockHolder: `${dir}/supervisor.json`,
+    /** The agents that were started: pid and start time by member. */
+    agents: `${dir}/agents.json`,
+    supervisorLog: `${dir}/supervisor.log`,
+    member: (name: MemberName) => memberPaths(`${dir}/${name}`),
+  } as const;
+}
+
+/** Everything that a member keeps in its folder. */
+export function memberPaths(memberDir: string) {
+  return {
+    memberDir,
+    config: `${memberDir}/agent.yaml`,
+    /** `ca.crt`, `member.crt` and `member.key`, of the user that PostgreSQL runs as. */
+    tls: `${memberDir}/tls`,
+    /** PostgreSQL's data directory. */
+    data: `${memberDir}/data`,
+    /** PostgreSQL's Unix socket, and the password file that `primary_conninfo` names. */
+    run: `${memberDir}/run`,
+    /** The vow that is never lowered, and the incarnation. Outside the data directory, so that no clone brings another's. */
+    promise: `${memberDir}/promise.json`,
+    /** The agent's API for the owner of the folder. */
+    socket: `${memberDir}/api.sock`,
+    logs: `${memberDir}/logs`,
+    agentLog: `${memberDir}/logs/agent.log`,
+    postgresLog: `${memberDir}/logs/postgres.log`,
+    guardLog: `${memberDir}/logs/guard.log`,
+  } as const;
+}

@@ -1,0 +1,24 @@
+import type { MemberName, MemberRecord } from '#domain/member.ts';
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where the other agents are. An address stays when its member falls silent: it may come back while the store is away. */
+export class AddressBook {
+  readonly #self: MemberName;
+  readonly #known = new Map<MemberName, Address>();
+
+  constructor(self: MemberName) {
+    this.#self = self;
+  }
+
+  learn(members: readonly MemberRecord[]): ReadonlyMap<MemberName, Address> {
+    for (const { name, api } of members) {
+      const colon = api.lastIndexOf(':');
+      if (name !== this.#self) this.#known.set(name, { host: api.slice(0, colon), port: Number(api.slice(colon + 1)) });
+    }
+    return this.#known;
+  }
+}

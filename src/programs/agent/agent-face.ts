@@ -1,0 +1,70 @@
+import type { Because } from '#core/ha/effects.ts';
+import type { HaState } from '#core/ha/state.ts';
+import type { MemberConfig } from '#domain/config/member-config.ts';
+import type { AgentStatus } from '#domain/status.ts';
+import type { AgentLog } from './agent-log.ts';
+import { agentStatus } from './agent-status.ts';
+import { DecisionLog } from './decision-log.ts';
+
+export type ServerRole = 'primary' | 'standby' | 'none';
+
+interface Processes {
+  readonly guardPid: number | undefined;
+  readonly postgresPid: number | undefined;
+}
+
+/** What an agent shows of itself: its log of decisions, and its status. */
+export class AgentFace {
+  readonly decisions = new DecisionLog();
+  readonly #log: AgentLog;
+  #progress: string | null = null;
+  #state = '';
+  #since = new Date().toISOString();
+  #storeReachable = true;
+
+  constructor(log: AgentLog) {
+    this.#log = log;
+  }
+
+  /** After every step of the core. `onRole` hears of each change of what the server is. */
+  seen(state: HaState, because: readonly Because[], onRole: (role: ServerRole) => void): void {
+    for (const reason of this.decisions.add(because, new Date().toISOString())) this.#log.decision(reason, state);
+    const name = state.published?.state ?? '';
+    if (name === this.#state) return;
+    this.#state = name;
+    this.#since = new Date().toISOString();
+    onRole(roleOf(state));
+  }
+
+  progress(text: string): void {
+    this.#progress = text;
+  }
+
+  /** After every call to the store. */
+  storeAnswered(ok: boolean): void {
+    if (ok !== this.#storeReachable) this.#log.warn('store', ok ? 'it answers again' : 'it does not answer');
+    this.#storeReachable = ok;
+  }
+
+  pendingRestart(names: readonly string[]): void {
+    if (names.length > 0) this.#log.warn('config', `only a restart brings these into force: ${names.join(', ')}`);
+  }
+
+  status(state: HaState, config: MemberConfig, { guardPid, postgresPid }: Processes): AgentStatus {
+    return agentStatus(state, {
+      cluster: config.cluster,
+      api: `${config.api.host}:${config.api.port}`,
+      stateSince: this.#since,
+      progress: state.job === null ? null : this.#progress,
+      storeReachable: this.#storeReachable,
+      agentPid: process.pid,
+      guardPid: guardPid ?? null,
+      postgresPid: postgresPid ?? null,
+    });
+  }
+}
+
+function roleOf(state: HaState): ServerRole {
+  if (state.role.kind === 'leader' && (state.role.phase === 'serving' || state.role.phase === 'gating')) return 'primary';
+  return state.server?.state === 'standby' ? 'standby' : 'none';
+}

@@ -1,0 +1,182 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { PromiseFile } from '#adapters/files/promise-file.ts';
+import { createApiServer } from '#adapters/http/api-server.ts';
+import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
+import { layoutOf } from '#adapters/postgres/layout.ts';
+import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
+import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
+import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
+import { readTlsFiles, type TlsIdentity } from '#adapters/tls/tls-files.ts';
+import type { Command, HaEvent } from '#core/ha/events.ts';
+import { initialState } from '#core/ha/state.ts';
+import type { Secrets } from '#domain/config/cluster-description.ts';
+import { memberPaths } from '#domain/config/cluster-paths.ts';
+import { haSettings } from '#domain/config/ha-settings.ts';
+import type { MemberConfig } from '#domain/config/member-config.ts';
+import { fail } from '#domain/errors.ts';
+import type { MemberName } from '#domain/member.ts';
+import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
+import { AddressBook } from './address-book.ts';
+import { AgentFace } from './agent-face.ts';
+import type { AgentLog } from './agent-log.ts';
+import { CommandDesk } from './command-desk.ts';
+import { performer } from './perform.ts';
+import { toJson } from './record-json.ts';
+import { routes } from './routes.ts';
+import { Runner } from './runner.ts';
+import { readMessage } from './shapes.ts';
+import { KEYS, watchStore } from './store-feed.ts';
+import { Watchmen } from './watchmen.ts';
+
+const TICKS_PER_HEARTBEAT = 2;
+
+export interface AgentOptions {
+  readonly config: MemberConfig;
+  readonly checker: ConfigChecker;
+  readonly log: AgentLog;
+  /** Aborts when the agent is to end. Its server runs on: the next agent adopts it within the guard's deadline. */
+  readonly signal: AbortSignal;
+}
+
+/** What an agent is made of before anything runs. */
+async function openParts({ config, checker, log }: AgentOptions) {
+  const paths = memberPaths(config.memberDir);
+  const tls = await readTlsFiles(config.tlsDir);
+  const store = await openSqliteStore({ file: config.store.file });
+  const dynamic = await checker.cluster((await store.get(KEYS.config))?.value ?? {}, 'config in the store');
+  const promiseFile = new PromiseFile(paths.promise);
+  const secrets = await readSecrets(config.secretsFile, checker);
+  const options: PostgresOptions = {
+    binDir: config.postgresBin,
+    memberDir: config.memberDir,
+    dataDir: paths.data,
+    host: config.host,
+    port: config.port,
+    socketDir: paths.run,
+    logFile: paths.postgresLog,
+    ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
+    tls: { caFile: `${config.tlsDir}/ca.crt`, certFile: `${config.tlsDir}/member.crt`, keyFile: `${config.tlsDir}/member.key` },
+    secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
+    parameters: dynamic.postgresql.parameters,
+    stopTimeoutMs: dynamic.timings.stopTimeoutMs,
+    log: (line) => log.info('postgres', line),
+  };
+  const server = createPostgresServer(options);
+  const onDisk = await promiseFile.read();
+  const initial = initialState({
+    self: { name: config.name, host: config.host, port: config.port, tags: config.tags, run: randomUUID() },
+    config: haSettings(dynamic),
+    promise: onDisk?.epoch ?? 0,
+    // Without a promise file nothing that this data once confirmed is known to count: it starts a life of its own.
+    incarnation: onDisk?.incarnation ?? `${config.name}_${randomBytes(4).toString('hex')}`,
+    seed: randomBytes(4).readInt32LE(),
+    now: performance.now(),
+    wall: new Date().toISOString(),
+  });
+  const socketDir = layoutOf(options).socketDir;
+  return { paths, tls, store, dynamic, promiseFile, secrets, server, initial, socketDir };
+}
+
+/** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
+export async function runAgent(options: AgentOptions): Promise<void> {
+  const { config, checker, log, signal } = options;
+  const clock = () => performance.now();
+  const { paths, tls, store, dynamic, promiseFile, secrets, server, initial, socketDir } = await openParts(options);
+  const desk = new CommandDesk();
+  const face = new AgentFace(log);
+  const done = Promise.withResolvers<void>();
+
+  const runner = new Runner({
+    initial,
+    clock,
+    perform: (effect) => perform(effect),
+    onStep: (state, because) => face.seen(state, because, (role) => watchmen.setRole(role)),
+  });
+  const feed = (event: HaEvent) => runner.feed(event);
+  const watchmen = new Watchmen({ config, paths, secrets, socketDir, log, feed });
+  const links = linkPeers(config.name, tls, log, feed);
+  const perform = performer({
+    config,
+    clock,
+    store,
+    server,
+    promiseFile,
+    log,
+    state: () => runner.state,
+    send: (to, message) => links.send(to, toJson(message)),
+    setDeadline: (deadline) => watchmen.setDeadline(deadline),
+    onProgress: (text) => face.progress(text),
+    storeAnswered: (ok) => face.storeAnswered(ok),
+    answer: (id, ok, text) => desk.answer(id, ok, text),
+    exit: () => done.resolve(),
+  });
+  server.onEnded(() => feed({ kind: 'serverEnded' }));
+  const api = createApiServer({
+    ...config.api,
+    socketPath: paths.socket,
+    tls,
+    routes: routes({
+      state: () => runner.state,
+      clock,
+      decisions: face.decisions,
+      store,
+      checker,
+      status: () => face.status(runner.state, config, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+      command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
+    }),
+    onUpgrade: (socket, head, from) => links.accept(socket, head, from),
+    onError: (error) => log.error('api', String((error as Error).stack ?? error)),
+  });
+
+  await api.start();
+  await watchmen.start();
+  const addresses = new AddressBook(config.name);
+  watchStore({
+    store,
+    checker,
+    feed,
+    onConfig: (next) => void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names)),
+    onMembers: (members) => links.setPeers(addresses.learn(members)),
+    onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
+    signal,
+  });
+  const timer = setInterval(
+    () => feed({ kind: 'tick', wall: new Date().toISOString() }),
+    dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT,
+  );
+  log.info('agent', `${config.name} of ${config.cluster} is up`);
+
+  signal.addEventListener('abort', () => done.resolve(), { once: true });
+  await done.promise;
+  clearInterval(timer);
+  runner.stop();
+  await api.stop();
+  links.close();
+  await watchmen.stop(signal.aborted);
+  for (const part of [server, store, checker]) await part.close();
+}
+
+/** What is no message is passed over: an agent of another release may have more kinds. */
+function linkPeers(self: MemberName, tls: TlsIdentity, log: AgentLog, feed: (event: HaEvent) => void): PeerLinks {
+  return createPeerLinks({
+    self,
+    tls,
+    onMessage: (from, json) => {
+      const message = readMessage(json);
+      if (message === undefined) return log.warn('peers', `${from} sent what is no message`);
+      feed({ kind: 'received', from, message });
+    },
+    onLost: (peer) => log.info('peers', `the link to ${peer} is lost`),
+  });
+}
+
+async function readSecrets(file: string, checker: ConfigChecker): Promise<Secrets> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return fail('config.unreadable', (error as Error).message, error);
+  }
+  return checker.secrets(text, file);
+}

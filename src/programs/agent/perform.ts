@@ -1,0 +1,135 @@
+import type { PromiseFile } from '#adapters/files/promise-file.ts';
+import type { Effect } from '#core/ha/effects.ts';
+import type { HaEvent } from '#core/ha/events.ts';
+import type { Message } from '#core/ha/messages.ts';
+import { PUBLISH_EVERY_MS } from '#core/ha/publish.ts';
+import type { HaState } from '#core/ha/state.ts';
+import type { MemberConfig } from '#domain/config/member-config.ts';
+import type { MemberRecord } from '#domain/member.ts';
+import type { ServerPort } from '#domain/ports/server-port.ts';
+import type { Store } from '#domain/ports/store.ts';
+import { VERSION } from '#programs/cli/version.ts';
+import type { AgentLog } from './agent-log.ts';
+import { toJson } from './record-json.ts';
+import { readLeader, swapLeader, writeIdentity } from './store-effects.ts';
+import { KEYS } from './store-feed.ts';
+
+const SLOW_LOOK_MS = 500;
+
+export interface World {
+  readonly config: MemberConfig;
+  readonly clock: () => number;
+  readonly store: Store;
+  readonly server: ServerPort;
+  readonly promiseFile: PromiseFile;
+  readonly log: AgentLog;
+  readonly state: () => HaState;
+  readonly send: (to: string, message: Message) => void;
+  readonly setDeadline: (deadline: number | null) => void;
+  readonly onProgress: (text: string) => void;
+  readonly storeAnswered: (ok: boolean) => void;
+  readonly answer: (id: string, ok: boolean, text: string) => void;
+  readonly exit: () => void;
+}
+
+/** Carries out one effect and gives its answer, when it has one. Decides nothing. */
+export function performer(world: World): (effect: Effect) => Promise<HaEvent | undefined> {
+  return async (effect) => {
+    switch (effect.kind) {
+      case 'persist':
+        return persist(world, effect);
+      case 'send':
+        world.send(effect.to, effect.message);
+        return;
+      case 'read':
+        return heard(world, await readLeader(world.store, world.clock));
+      case 'swap':
+        return heard(world, await swapLeader(world.store, effect));
+      case 'identify':
+        return writeIdentity(world.store, effect);
+      case 'appendHistory':
+        await attempt(world, 'history', () =>
+          world.store.put(`${KEYS.history}${String(effect.entry.epoch).padStart(10, '0')}`, toJson(effect.entry)),
+        );
+        return;
+      case 'observe':
+        return observe(world);
+      case 'job': {
+        const startedAt = world.clock();
+        const result = await world.server.run(effect.job, world.state().incarnation, world.onProgress);
+        world.log.info(
+          'job',
+          `${effect.job.kind}: ${result.ok ? 'done' : result.code} after ${Math.round(world.clock() - startedAt)} ms`,
+        );
+        return { kind: 'jobDone', id: effect.id, result };
+      }
+      case 'guard':
+        world.setDeadline(effect.deadline);
+        return;
+      case 'publish':
+        await attempt(world, 'members', () => publish(world, effect));
+        return;
+      case 'reportDivergence':
+        world.log.warn('divergence', JSON.stringify(toJson(effect.divergence)));
+        return;
+      case 'answer':
+        world.answer(effect.id, effect.ok, effect.text);
+        return;
+      case 'exit':
+        world.exit();
+        return;
+    }
+  };
+}
+
+async function observe(world: World): Promise<HaEvent> {
+  const startedAt = world.clock();
+  const server = await world.server.observe(world.state().incarnation);
+  const tookMs = world.clock() - startedAt;
+  if (tookMs > SLOW_LOOK_MS) world.log.warn('observe', `a look at the server (${server.state}) took ${Math.round(tookMs)} ms`);
+  return { kind: 'observed', server };
+}
+
+async function persist(world: World, { promise, incarnation }: Extract<Effect, { kind: 'persist' }>): Promise<HaEvent> {
+  try {
+    await world.promiseFile.write({ epoch: promise, incarnation });
+    return { kind: 'persisted', promise, incarnation };
+  } catch (error) {
+    return { kind: 'persistFailed', why: (error as Error).message };
+  }
+}
+
+async function publish(world: World, { state, position, reason }: Extract<Effect, { kind: 'publish' }>): Promise<void> {
+  const { name, host, port, tags, api } = world.config;
+  const record: MemberRecord = {
+    name,
+    incarnation: world.state().incarnation,
+    api: `${api.host}:${api.port}`,
+    host,
+    port,
+    tags,
+    versions: { matriarch: VERSION, postgres: world.config.postgresBin },
+    state,
+    position,
+    reason,
+  };
+  await world.store.put(`${KEYS.members}${name}`, toJson(record), { ttlMs: 3 * PUBLISH_EVERY_MS, durable: false });
+}
+
+/** A read or write of the record tells whether the store answers. */
+function heard(world: World, event: HaEvent): HaEvent {
+  const silent = event.kind === 'readFailed' || (event.kind === 'swapped' && event.outcome === 'unknown');
+  world.storeAnswered(!silent);
+  return event;
+}
+
+/** What is only told: its failure is told too, and tried again with the next change. */
+async function attempt(world: World, part: string, write: () => Promise<unknown>): Promise<void> {
+  try {
+    await write();
+    world.storeAnswered(true);
+  } catch (error) {
+    world.storeAnswered(false);
+    world.log.warn(part, (error as Error).message);
+  }
+}

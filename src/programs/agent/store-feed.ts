@@ -1,0 +1,102 @@
+import type { HaEvent } from '#core/ha/events.ts';
+import type { ClusterConfig } from '#domain/config/cluster-config.ts';
+import { haSettings } from '#domain/config/ha-settings.ts';
+import type { HistoryEntry } from '#domain/leader-record.ts';
+import type { MemberRecord } from '#domain/member.ts';
+import type { Store, StoreChange } from '#domain/ports/store.ts';
+import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
+import { readHistoryEntry, readIdentity, readLeaderRecord, readMemberRecord } from './shapes.ts';
+
+export const KEYS = {
+  leader: 'leader',
+  identity: 'identity',
+  config: 'config',
+  members: 'members/',
+  history: 'history/',
+} as const;
+
+export interface StoreFeedOptions {
+  readonly store: Store;
+  readonly checker: ConfigChecker;
+  readonly feed: (event: HaEvent) => void;
+  readonly onConfig: (config: ClusterConfig) => void;
+  readonly onMembers: (members: readonly MemberRecord[]) => void;
+  /** A record that is not of its shape: passed over, for the log. */
+  readonly onRubbish: (key: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Turns the store's changes into events. What cannot be read is passed over: a damaged record is never taken for a missing one. */
+export function watchStore(options: StoreFeedOptions): void {
+  const members = new Map<string, MemberRecord>();
+  const { store, signal } = options;
+  store.watch(KEYS.leader, (change) => onLeader(options, change), signal);
+  let identified = false;
+  store.watch(
+    KEYS.identity,
+    (change) => {
+      identified = true;
+      onIdentity(options, change);
+    },
+    signal,
+  );
+  // A watch tells of keys that are there; that this one is not yet has to be asked.
+  void store.get(KEYS.identity).then(
+    (found) => {
+      if (found === undefined && !identified) options.feed({ kind: 'identity', identity: null });
+    },
+    () => options.onRubbish(KEYS.identity),
+  );
+  store.watch(KEYS.config, (change) => onConfig(options, change), signal);
+  const history = new Map<string, HistoryEntry>();
+  store.watch(
+    KEYS.history,
+    ({ key, current }) => {
+      const entry = current === undefined ? undefined : readHistoryEntry(current.value);
+      if (entry === undefined) return options.onRubbish(key);
+      history.set(key, entry);
+      options.feed({ kind: 'history', entries: [...history.values()] });
+    },
+    signal,
+  );
+  store.watch(
+    KEYS.members,
+    (change) => {
+      const record = change.current === undefined ? undefined : readMemberRecord(change.current.value);
+      if (change.current !== undefined && record === undefined) return options.onRubbish(change.key);
+      if (record === undefined) members.delete(change.key);
+      else members.set(change.key, record);
+      const all = [...members.values()];
+      options.onMembers(all);
+      options.feed({ kind: 'members', members: all });
+    },
+    signal,
+  );
+}
+
+function onLeader(options: StoreFeedOptions, { key, current }: StoreChange): void {
+  if (key !== KEYS.leader || current === undefined) return;
+  const record = readLeaderRecord(current.value);
+  if (record === undefined) return options.onRubbish(key);
+  options.feed({ kind: 'record', record, version: current.version });
+}
+
+function onIdentity(options: StoreFeedOptions, { key, current }: StoreChange): void {
+  if (key !== KEYS.identity) return;
+  const identity = current === undefined ? null : readIdentity(current.value);
+  if (identity === undefined) return options.onRubbish(key);
+  options.feed({ kind: 'identity', identity });
+}
+
+/** The checker answers in the order it was asked, so the last change is the last to be heard of. */
+function onConfig(options: StoreFeedOptions, { key, current }: StoreChange): void {
+  if (key !== KEYS.config || current === undefined) return;
+  options.checker.cluster(current.value, 'config in the store').then(
+    (config) => {
+      if (options.signal.aborted) return;
+      options.onConfig(config);
+      options.feed({ kind: 'configured', config: haSettings(config) });
+    },
+    () => options.onRubbish(key),
+  );
+}

@@ -1,0 +1,90 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
+import { clusterPaths } from '#domain/config/cluster-paths.ts';
+import { fail, MatriarchError } from '#domain/errors.ts';
+import { suggest } from '#domain/suggest.ts';
+
+export type ClusterPaths = ReturnType<typeof clusterPaths>;
+
+/** A cluster of this machine: its folder and what `matriarch up` made there. */
+export interface Cluster {
+  readonly paths: ClusterPaths;
+  readonly description: ClusterDescription;
+}
+
+/** The folder that holds the clusters which nobody gave a place: one below it for each name. */
+function baseFolder(): string {
+  if (process.getuid?.() === 0) return '/var/lib/matriarch';
+  return join(process.env.XDG_STATE_HOME || join(homedir(), '.local', 'state'), 'matriarch');
+}
+
+/** `--dir`, MATRIARCH_DIR, or the folder of the cluster of that name. */
+export function clusterFolder(dir: string | undefined, name = 'main'): string {
+  return dir === undefined ? join(baseFolder(), name) : resolve(dir);
+}
+
+export function isClusterFolder(dir: string): boolean {
+  return existsSync(clusterPaths(dir).description);
+}
+
+/** Throws `cluster.notFound`, which names the clusters that do exist in the default place, or `cluster.malformed`. */
+export async function openCluster(dir: string | undefined): Promise<Cluster> {
+  const paths = clusterPaths(clusterFolder(dir));
+  const text = readOwn(paths.description);
+  if (text === undefined) fail('cluster.notFound', `${paths.dir} holds no cluster.${others(dir)}`);
+  return { paths, description: await readDescription(text, paths.description) };
+}
+
+async function readDescription(text: string, place: string): Promise<ClusterDescription> {
+  // Loaded here, since most of the time that `matriarch --help` takes would otherwise be the schema library's.
+  const [{ validate }, { readDocument }, { clusterDescriptionSchema }] = await Promise.all([
+    import('#domain/config/parse-config.ts'),
+    import('#domain/config/read-document.ts'),
+    import('#domain/config/cluster-description.ts'),
+  ]);
+  try {
+    const source = readDocument(text, place);
+    return validate(clusterDescriptionSchema, source.value, place, source);
+  } catch (error) {
+    if (error instanceof MatriarchError) fail('cluster.malformed', error.message, error);
+    throw error;
+  }
+}
+
+function others(dir: string | undefined): string {
+  if (dir !== undefined) return '';
+  const base = baseFolder();
+  const found = existsSync(base) ? readdirSync(base).filter((name) => isClusterFolder(join(base, name))) : [];
+  return found.length === 0 ? '' : ` There are: ${found.map((name) => `--dir ${join(base, name)}`).join(', ')}.`;
+}
+
+/** Undefined when the file does not exist. Throws `disk.denied` when it may not be read. */
+function readOwn(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    fail(code === 'EACCES' ? 'disk.denied' : 'disk.failed', message, error);
+  }
+}
+
+/** The URLs with their passwords; undefined for whoever may not read them, and before the cluster was first up. */
+export function readConnectionUrls(paths: ClusterPaths): ConnectionUrls | undefined {
+  try {
+    return JSON.parse(readFileSync(paths.connection, 'utf8')) as ConnectionUrls;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The member of that name. Throws `member.unknown` with the name that was probably meant. */
+export function memberNamed({ description }: Cluster, name: string): ClusterDescription['members'][number] {
+  const member = description.members.find((one) => one.name === name);
+  const names = description.members.map((one) => one.name);
+  if (member === undefined)
+    fail('member.unknown', `${description.cluster} has no member ${name} (it has ${names.join(', ')})${suggest(name, names)}`);
+  return member;
+}

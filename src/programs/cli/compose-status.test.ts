@@ -1,0 +1,127 @@
+import { expect, test } from 'vitest';
+import type { ClusterDescription } from '#domain/config/cluster-description.ts';
+import type { LeaderRecord } from '#domain/leader-record.ts';
+import type { AgentStatus } from '#domain/status.ts';
+import { statusDocumentSchema } from '#domain/status-document.ts';
+import { type Answer, composeStatus, memberOf } from './compose-status.ts';
+
+const CLUSTER: ClusterDescription = {
+  version: 1,
+  cluster: 'main',
+  createdAt: '2025-01-01T00:00:00.000Z',
+  postgresBin: '/usr/lib/postgresql/15/bin',
+  postgresVersion: '15.18',
+  members: [1, 2, 3].map((index) => ({ name: `n${index}`, host: '127.0.0.1', port: 5432 + index, apiPort: 5532 + index })),
+};
+
+const RECORD: LeaderRecord = {
+  epoch: 4,
+  member: 'n1',
+  incarnation: 'n1_aa',
+  timeline: 3,
+  sync: ['n3_cc', 'n2_bb'],
+  k: 1,
+  eligible: ['n1', 'n2', 'n3'],
+  since: '2025-01-01T00:00:10.000Z',
+  cause: 'failover',
+  evidence: {},
+  renewal: 0,
+};
+
+function agent(name: string, incarnation: string, leader: LeaderRecord | null, change: Partial<AgentStatus> = {}): Answer {
+  const leads = leader?.member === name;
+  return {
+    ok: true,
+    status: {
+      cluster: 'main',
+      systemIdentifier: '7',
+      self: {
+        name,
+        incarnation,
+        state: leads ? 'primary' : 'streaming',
+        role: leads ? 'primary' : 'standby',
+        promise: 4,
+        timeline: 3,
+        lsn: '0/5000060',
+        reason: 'follows n1 (H13)',
+        since: '2025-01-01T00:00:11.000Z',
+        api: '127.0.0.1:5533',
+        host: '127.0.0.1',
+        port: 5433,
+        agentPid: 10,
+        guardPid: 11,
+        postgresPid: 12,
+        progress: null,
+      },
+      paused: false,
+      durabilityMode: 'required',
+      leader,
+      storeReachable: true,
+      members: [],
+      followers: leads
+        ? [
+            { incarnation: 'n2_bb', lagBytes: 0, lagMs: 1, streaming: true },
+            { incarnation: 'n3_old', lagBytes: 512, lagMs: 9, streaming: true },
+          ]
+        : [],
+      ...change,
+    },
+  };
+}
+const SILENT: Answer = { ok: false, why: 'its agent does not answer' };
+
+test('a healthy cluster', () => {
+  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), agent('n2', 'n2_bb', RECORD), SILENT], {
+    readWrite: 'postgresql://rw',
+    readOnly: 'postgresql://ro',
+  });
+  expect(statusDocumentSchema.parse(document)).toEqual(document);
+  expect(document).toMatchObject({
+    epoch: 4,
+    leader: 'n1',
+    durability: { mode: 'required', k: 1, sync: ['n2', 'n3'], degradedSince: null },
+    connection: { readWrite: 'postgresql://rw' },
+    members: [
+      { name: 'n1', role: 'primary', lagBytes: 0 },
+      { name: 'n2', role: 'standby', lagBytes: 0, lagMs: 1 },
+      { name: 'n3', role: 'none', state: 'unreachable', reason: 'its agent does not answer', agentPid: null },
+    ],
+  });
+});
+
+test('of two records the one of the higher epoch is shown, whoever answers first', () => {
+  const old = { ...RECORD, epoch: 3, member: 'n3', incarnation: 'n3_cc' };
+  const document = composeStatus(
+    CLUSTER,
+    [agent('n1', 'n1_aa', RECORD), agent('n2', 'n2_bb', old), agent('n3', 'n3_cc', old)],
+    undefined,
+  );
+  expect(document.leader).toBe('n1');
+  expect(document.connection).toEqual({ readWrite: null, readOnly: null });
+});
+
+test('a former leader that still runs as a primary has no lag of nought', () => {
+  const old = { ...RECORD, epoch: 3, member: 'n3', incarnation: 'n3_cc' };
+  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_cc', old)], undefined);
+  expect(document.members[2]).toMatchObject({ name: 'n3', role: 'primary', lagBytes: null });
+});
+
+test('the lag of an earlier incarnation is not the lag of the member', () => {
+  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_new', RECORD)], undefined);
+  expect(document.members[2]?.lagBytes).toBeNull();
+});
+
+test('nobody answers', () => {
+  const document = composeStatus(CLUSTER, [SILENT, SILENT, SILENT], undefined);
+  expect(statusDocumentSchema.parse(document)).toEqual(document);
+  expect(document).toMatchObject({ epoch: null, leader: null, durability: { mode: null, k: 0, sync: [] } });
+});
+
+test('before the first claim', () => {
+  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', null), SILENT, SILENT], undefined);
+  expect(document).toMatchObject({ epoch: null, leader: null, durability: { mode: 'required' } });
+});
+
+test('the member of an incarnation', () => {
+  expect(memberOf('east-1_4f2a')).toBe('east-1');
+});

@@ -1,0 +1,90 @@
+import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
+import type { LeaderRecord } from '#domain/leader-record.ts';
+import type { AgentStatus } from '#domain/status.ts';
+import type { MemberStatus, StatusDocument } from '#domain/status-document.ts';
+
+/** What became of the question to one agent. */
+export type Answer = { readonly ok: true; readonly status: AgentStatus } | { readonly ok: false; readonly why: string };
+
+/** The member of an incarnation (`n1_4f2a…`): its name holds no underscore. */
+export function memberOf(incarnation: string): string {
+  const end = incarnation.lastIndexOf('_');
+  return end < 0 ? incarnation : incarnation.slice(0, end);
+}
+
+function newest(answers: readonly Answer[]): { readonly record: LeaderRecord | null; readonly status: AgentStatus | undefined } {
+  let best: AgentStatus | undefined;
+  for (const answer of answers) {
+    if (!answer.ok) continue;
+    if (best === undefined || rank(answer.status) > rank(best)) best = answer.status;
+  }
+  return { record: best?.leader ?? null, status: best };
+}
+
+/** Whoever knows the highest epoch; of those the leader itself, which also knows of changes that the others have yet to hear of. */
+function rank(status: AgentStatus): number {
+  return status.leader === null ? -1 : status.leader.epoch * 2 + (status.leader.member === status.self.name ? 1 : 0);
+}
+
+/** One document out of what every agent answered, `answers` in the order of the cluster's members. */
+export function composeStatus(
+  cluster: ClusterDescription,
+  answers: readonly Answer[],
+  connection: ConnectionUrls | undefined,
+): StatusDocument {
+  const { record, status } = newest(answers);
+  const followers = answers.flatMap((answer) =>
+    answer.ok && answer.status.self.name === record?.member ? answer.status.followers : [],
+  );
+  return {
+    cluster: cluster.cluster,
+    epoch: record?.epoch ?? null,
+    leader: record?.member ?? null,
+    paused: status?.paused ?? false,
+    durability: {
+      mode: status?.durabilityMode ?? null,
+      k: record?.k ?? 0,
+      sync: (record?.sync ?? []).map(memberOf).sort(),
+      degradedSince: record?.degradedSince ?? null,
+    },
+    connection: { readWrite: connection?.readWrite ?? null, readOnly: connection?.readOnly ?? null },
+    members: cluster.members.map((member, index): MemberStatus => {
+      const address = { name: member.name, host: member.host, port: member.port, api: `${member.host}:${member.apiPort}` };
+      const answer = answers[index];
+      if (answer === undefined || !answer.ok) return { ...UNREACHABLE, ...address, reason: answer?.why ?? 'it was not asked' };
+      const { self } = answer.status;
+      const follower = followers.find((one) => one.incarnation === self.incarnation && one.streaming);
+      const leads = self.role === 'primary' && self.name === record?.member;
+      return {
+        ...address,
+        role: self.role,
+        state: self.state,
+        timeline: self.timeline === 0 ? null : self.timeline,
+        lsn: self.timeline === 0 ? null : self.lsn,
+        lagBytes: leads ? 0 : (follower?.lagBytes ?? null),
+        lagMs: leads ? 0 : (follower?.lagMs ?? null),
+        agentPid: self.agentPid,
+        guardPid: self.guardPid,
+        postgresPid: self.postgresPid,
+        since: self.since,
+        reason: self.progress !== null && COPIES.includes(self.state) ? `${self.reason} (${self.progress})` : self.reason,
+      };
+    }),
+  };
+}
+
+/** The states in which a member copies data, and its progress is news. */
+const COPIES: readonly string[] = ['bootstrapping', 'cloning', 'rewinding'];
+
+const UNREACHABLE = {
+  role: 'none',
+  state: 'unreachable',
+  timeline: null,
+  lsn: null,
+  lagBytes: null,
+  lagMs: null,
+  agentPid: null,
+  guardPid: null,
+  postgresPid: null,
+  since: null,
+} as const;

@@ -1,0 +1,175 @@
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
+import { VERSION } from './version.ts';
+
+function integer(minimum: number, maximum: number) {
+  return (text: string): number => {
+    const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= minimum && value <= maximum))
+      throw new InvalidArgumentError(`It must be a number from ${minimum} to ${maximum}.`);
+    return value;
+  };
+}
+
+function clusterName(text: string): string {
+  if (!/^[a-z][a-z0-9-]{0,39}$/.test(text))
+    throw new InvalidArgumentError('It must be lower-case letters, digits and dashes, at most 40, a letter first.');
+  return text;
+}
+
+const dir = () =>
+  new Option(
+    '--dir <dir>',
+    'the folder of the cluster (default: /var/lib/matriarch/main for root, ~/.local/state/matriarch/main)',
+  ).env('MATRIARCH_DIR');
+const output = () =>
+  new Option('-o, --output <format>', 'for people, or for programs').choices(['table', 'json']).default('table');
+const yes = () => new Option('--yes', 'do not ask');
+const member = () => new Argument('<member>', 'the name of the member');
+
+/** Every action is imported when it runs: `matriarch status` does not pay for what `up` needs. */
+export function buildProgram(): Command {
+  const program = new Command('matriarch')
+    .description('Keeps a PostgreSQL cluster alive: failover, switchover and rejoin without losing an acknowledged transaction.')
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  addLifecycle(program);
+  addViews(program);
+  addRequests(program);
+  addConfig(program);
+  addTools(program);
+  return program;
+}
+
+/** Settings such as `exitOverride` are inherited only by commands made through their parent. */
+function command(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).helpOption('-h, --help', 'print this help').addOption(dir());
+}
+
+function addLifecycle(program: Command): void {
+  command(program, 'up', 'bring a cluster up on this machine; make it if there is none')
+    .addOption(new Option('--name <name>', 'the name of a new cluster').argParser(clusterName))
+    .addOption(new Option('--members <n>', 'how many members a new cluster gets (default: 3)').argParser(integer(1, 16)))
+    .addOption(
+      new Option(
+        '--port <port>',
+        'the first port of a new cluster, one for each member (default: free ones from 5433)',
+      ).argParser(integer(1, 65_535)),
+    )
+    .addOption(
+      new Option(
+        '--postgres-bin <dir>',
+        'the folder of the PostgreSQL programs (default: PATH, then the folders of the distribution)',
+      ).env('MATRIARCH_POSTGRES_BIN'),
+    )
+    .addOption(
+      new Option(
+        '--durability <mode>',
+        'when a commit of a new cluster counts as done (default: required with 3 members or more, preferred with 2, async with 1)',
+      ).choices(['required', 'preferred', 'async']),
+    )
+    .option('--detach', 'leave it running in the background')
+    .action(async (options) => (await import('./up.ts')).up(options));
+  command(program, 'down', 'end the cluster on this machine cleanly: standbys first, the primary last')
+    .option('--purge', 'then delete its folder with all data')
+    .addOption(yes())
+    .action(async (options) => (await import('./down.ts')).down(options));
+}
+
+function addViews(program: Command): void {
+  command(program, 'status', 'who leads, who follows, and how far behind')
+    .addOption(output())
+    .option('--watch', 'keep it on the screen, fresh every second')
+    .action(async (options) => (await import('./status.ts')).status(options));
+  command(program, 'history', 'who led when, and what justified it')
+    .addOption(output())
+    .action(async (options) => (await import('./history.ts')).history(options));
+  command(program, 'explain', 'why each member is what it is, and what would have to change, with the ids of the rules')
+    .addArgument(new Argument('[member]', 'one member in full'))
+    .addOption(output())
+    .action(async (name, options) => (await import('./explain.ts')).explain(name, options));
+}
+
+function addRequests(program: Command): void {
+  command(program, 'switchover', 'hand the lead over, planned: no transaction is lost, work is held for less than a second')
+    .option('--to <member>', 'who leads next (default: the best placed)')
+    .action(async (options) => (await import('./requests.ts')).switchover(options));
+  command(program, 'failover', 'have another member lead, also when the leader is gone')
+    .option('--to <member>', 'who leads next (default: the best placed)')
+    .option('--allow-data-loss', 'even where acknowledged transactions may be lost; what was given up is recorded')
+    .addOption(yes())
+    .action(async (options) => (await import('./requests.ts')).failover(options));
+  command(program, 'restart', 'restart the PostgreSQL of a member')
+    .addArgument(member())
+    .action(async (name, options) => (await import('./requests.ts')).restart(name, options));
+  command(program, 'reinit', 'throw the data of a member away and clone it anew from the leader')
+    .addArgument(member())
+    .addOption(yes())
+    .action(async (name, options) => (await import('./requests.ts')).reinit(name, options));
+  command(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
+    (await import('./requests.ts')).pause(options),
+  );
+  command(program, 'resume', 'end a pause').action(async (options) => (await import('./requests.ts')).resume(options));
+}
+
+function addConfig(program: Command): void {
+  const config = program
+    .command('config')
+    .description('the dynamic configuration of the cluster')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false);
+  command(config, 'show', 'print the configuration, defaults included')
+    .addOption(new Option('-o, --output <format>', 'YAML, or JSON').choices(['yaml', 'json']).default('yaml'))
+    .action(async (options) => (await import('./config.ts')).showConfig(options));
+  command(config, 'set', 'change settings; all of them, or none')
+    .addArgument(new Argument('<setting=value...>', 'for example timings.leaseMs=15s; nothing after the sign sets the default'))
+    .action(async (changes, options) => (await import('./config.ts')).setConfig(changes, options));
+  command(config, 'edit', 'change the configuration in VISUAL or EDITOR').action(async (options) =>
+    (await import('./config.ts')).editConfig(options),
+  );
+}
+
+function addTools(program: Command): void {
+  command(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
+    .addArgument(member())
+    .option('-f, --follow', 'go on with what is written from now on')
+    .addOption(new Option('-n, --lines <n>', 'how many lines of the past').argParser(integer(0, 100_000)).default(100))
+    .action(async (name, options) => (await import('./logs.ts')).logs(name, options));
+  command(program, 'psql', 'open psql; the password comes along by itself')
+    .addArgument(new Argument('[args...]', 'for psql, after --'))
+    .addOption(new Option('--primary', 'on the primary (the default)').conflicts(['replica', 'member']))
+    .addOption(new Option('--replica', 'on a standby, on the primary if there is none').conflicts(['primary', 'member']))
+    .addOption(new Option('--member <member>', 'on this member').conflicts(['primary', 'replica']))
+    .action(async (args, options) => (await import('./psql.ts')).psql(args, options));
+}
+
+const USAGE_CODES: Readonly<Record<string, ErrorCode>> = {
+  'commander.unknownOption': 'usage.unknownOption',
+  'commander.unknownCommand': 'usage.unknownCommand',
+};
+
+/**
+ * Runs one command line, without the name of the program. What commander finds wrong becomes one of our errors; help and version are
+ * none. Without a command the help is shown.
+ */
+export async function runProgram(args: readonly string[]): Promise<void> {
+  const program = buildProgram();
+  if (args.length === 0) return void process.stdout.write(program.helpInformation());
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return;
+    if (error.code === 'commander.help')
+      throw new MatriarchError('usage.invalidArgument', 'config takes one of: show, set, edit');
+    const code = USAGE_CODES[error.code] ?? 'usage.invalidArgument';
+    throw new MatriarchError(
+      code,
+      error.message.replace(/^error: /, '').replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?'),
+    );
+  }
+}

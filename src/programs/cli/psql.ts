@@ -1,0 +1,60 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { fail } from '#domain/errors.ts';
+import { type Cluster, memberNamed, openCluster, readConnectionUrls } from './cluster-folder.ts';
+
+interface PsqlOptions {
+  readonly dir?: string;
+  readonly primary?: boolean;
+  readonly replica?: boolean;
+  readonly member?: string;
+}
+
+/** libpq's environment, so that no password stands in an argument list. Settings in `args` win, as psql itself has it. */
+export function psqlEnvironment(cluster: Cluster, url: string, options: PsqlOptions): Record<string, string> {
+  const { username, password, hostname: _, ...rest } = parseUrl(url);
+  const chosen = options.member === undefined ? cluster.description.members : [memberNamed(cluster, options.member)];
+  return {
+    PGHOST: chosen.map((member) => member.host).join(','),
+    PGPORT: chosen.map((member) => member.port).join(','),
+    PGUSER: username,
+    PGPASSWORD: password,
+    PGDATABASE: rest.database,
+    PGSSLMODE: rest.query.get('sslmode') ?? 'verify-ca',
+    PGSSLROOTCERT: rest.query.get('sslrootcert') ?? cluster.paths.ca,
+    PGCONNECT_TIMEOUT: rest.query.get('connect_timeout') ?? '5',
+    PGTARGETSESSIONATTRS: options.member !== undefined ? 'any' : options.replica === true ? 'prefer-standby' : 'read-write',
+  };
+}
+
+/** A libpq URL may name several hosts, which `URL` does not understand. */
+function parseUrl(url: string) {
+  const match = /^postgresql:\/\/([^:@]+):([^@]+)@([^/]+)\/([^?]*)\??(.*)$/.exec(url);
+  if (match === null) fail('cluster.malformed', 'connection.json: readWrite is no libpq URL with a password');
+  const [, username = '', password = '', hostname = '', database = '', query = ''] = match;
+  return {
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password),
+    hostname,
+    database: decodeURIComponent(database),
+    query: new URLSearchParams(query),
+  };
+}
+
+export async function psql(args: readonly string[], options: PsqlOptions): Promise<void> {
+  const cluster = await openCluster(options.dir);
+  const urls = readConnectionUrls(cluster.paths);
+  if (urls === undefined) fail('disk.denied', `${cluster.paths.connection} cannot be read: only the owner of the cluster may`);
+  const program = join(cluster.description.postgresBin, 'psql');
+  if (!existsSync(program)) fail('postgres.notFound', `${program} is missing`);
+  const environment = psqlEnvironment(cluster, urls.readWrite, options);
+  // Ctrl-C reaches psql through the terminal; it cancels a query there, and must not end this process under it.
+  process.on('SIGINT', () => {});
+  const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...environment } });
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+  });
+}

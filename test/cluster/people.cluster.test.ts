@@ -1,0 +1,303 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import type { Client } from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { parse, stringify } from 'yaml';
+import type { HistoryEntry } from '#domain/leader-record.ts';
+import type { Tags } from '#domain/member.ts';
+import type { Explanation } from '#domain/status.ts';
+import { faultUnderWrites, underWrites } from '../support/fault-run.ts';
+import { FAULTS } from '../support/faults.ts';
+import { signal, TestCluster } from '../support/test-cluster.ts';
+
+let cluster: TestCluster;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start();
+}, 90_000);
+
+afterEach(() => {
+  cluster.startMissingAgents();
+});
+
+afterAll(async () => {
+  await cluster?.destroy();
+});
+
+async function incarnation(name: string): Promise<string | undefined> {
+  return (await cluster.status(name))?.self.incarnation;
+}
+
+async function oneStandby(): Promise<string> {
+  return cluster.standbys(await cluster.healthy())[0] ?? '';
+}
+
+async function refusal(asked: Promise<unknown>): Promise<{ readonly code: string; readonly message: string }> {
+  try {
+    await asked;
+  } catch (error) {
+    return error as { readonly code: string; readonly message: string };
+  }
+  throw new Error('it was not refused');
+}
+
+describe('what people ask for', () => {
+  it('restart of a standby: no statement fails, its server is a new one', async () => {
+    const standby = await oneStandby();
+    const { postmaster } = await cluster.pids(standby);
+    const run = await underWrites(cluster, async () => {
+      await cluster.post(standby, '/restart');
+    });
+    expect(run.errors).toEqual([]);
+    await cluster.healthy();
+    expect((await cluster.pids(standby)).postmaster).not.toBe(postmaster);
+  });
+
+  it('restart of the leader: in place, nobody else leads', async () => {
+    const run = await underWrites(cluster, async (primary) => {
+      const { postmaster } = await cluster.pids(primary);
+      await cluster.post(primary, '/restart');
+      expect((await cluster.pids(primary)).postmaster).not.toBe(postmaster);
+    });
+    expect(run.after).toBe(run.before);
+    await cluster.healthy();
+  });
+
+  it('reinit of a standby clones it anew; the leader refuses', async () => {
+    const standby = await oneStandby();
+    const old = await incarnation(standby);
+    const run = await underWrites(cluster, async () => {
+      await cluster.post(standby, '/reinit');
+    });
+    expect(run.errors).toEqual([]);
+    await cluster.until('a new incarnation', async () => ((await incarnation(standby)) === old ? undefined : true), 30_000);
+    const leader = await cluster.healthy();
+    expect(await refusal(cluster.post(leader, '/reinit'))).toMatchObject({ code: 'request.refused' });
+  });
+
+  it('a switchover to a member that does not exist is refused and touches nothing', async () => {
+    const leader = await cluster.healthy();
+    const epoch = await cluster.epoch();
+    expect(await refusal(cluster.post(leader, '/switchover', { to: 'n9' }))).toMatchObject({ code: 'request.refused' });
+    expect(await cluster.epoch()).toBe(epoch);
+  });
+
+  it('while paused nobody takes over; after resume somebody does', async () => {
+    const leader = await cluster.healthy();
+    await cluster.post(leader, '/pause');
+    const run = await underWrites(
+      cluster,
+      async (primary) => {
+        await cluster.until(
+          'agents that know of the pause',
+          async () => (await cluster.statuses()).every(({ paused }) => paused) || undefined,
+          10_000,
+        );
+        await cluster.killMember(primary);
+        const standbys = cluster.standbys(primary);
+        for (const standby of standbys) {
+          await cluster.until(
+            `${standby} that would stand and is paused`,
+            async () => {
+              const { lines } = await cluster.get<Explanation>(standby, '/explain');
+              const silent = (await cluster.status(standby))?.self.state !== 'streaming';
+              return (silent && lines.some(({ rule, holds }) => rule === 'pause' && !holds)) || undefined;
+            },
+            15_000,
+          );
+          expect((await cluster.status(standby))?.leader?.member).toBe(primary);
+        }
+        await cluster.post(standbys[0] ?? '', '/resume');
+      },
+      { recoverMs: 30_000 },
+    );
+    expect(run.after).not.toBe(run.before);
+    cluster.startAgent(run.before);
+    await cluster.healthy();
+  });
+});
+
+describe('what people do behind its back', () => {
+  /** Is what the record says in force, and nothing of ALTER SYSTEM left? */
+  async function runs(client: Client, primary: string): Promise<boolean> {
+    const { rows } = await client.query<{ names: string }>("select current_setting('synchronous_standby_names') names");
+    const record = (await cluster.status(primary))?.leader;
+    const listed = [...(rows[0]?.names ?? '').matchAll(/"([^"]+)"/g)].map((match) => match[1]).sort();
+    const auto = await readFile(`${cluster.paths.member(primary).data}/postgresql.auto.conf`, 'utf8');
+    return (
+      rows[0]?.names.startsWith(`ANY ${record?.k} `) === true &&
+      listed.join() === record?.sync.toSorted().join() &&
+      !auto.includes('synchronous_standby_names')
+    );
+  }
+
+  it('ALTER SYSTEM of what decides about durability is undone, and the next failover loses nothing', async () => {
+    await faultUnderWrites(cluster, {
+      ...FAULTS.killMember,
+      async inject(_, primary, writers) {
+        const client = await cluster.connectTo(primary);
+        await client.query("alter system set synchronous_standby_names = ''");
+        await client.query('select pg_reload_conf()');
+        await cluster.until('what the record says', async () => ((await runs(client, primary)) ? true : undefined), 15_000);
+        await client.end().catch(() => {});
+        await Promise.all(writers.map((writer) => writer.advance(20, 10_000)));
+        await FAULTS.killMember.inject(cluster, primary);
+      },
+    });
+    await cluster.healthy();
+  });
+
+  it('pg_promote on a standby: it acknowledges nothing, is stopped, and rejoins as a new incarnation', async () => {
+    const standby = await oneStandby();
+    const old = await incarnation(standby);
+    const run = await underWrites(cluster, async () => {
+      const client = await cluster.connectTo(standby);
+      await client.query('select pg_promote(false)');
+      await client.end().catch(() => {});
+      await cluster.until('a new incarnation', async () => ((await incarnation(standby)) === old ? undefined : true), 30_000);
+    });
+    expect(run.errors).toEqual([]);
+    expect(run.after).toBe(run.before);
+    await cluster.healthy();
+  });
+
+  it('the data directory of a standby is deleted: it is cloned', async () => {
+    const standby = await oneStandby();
+    const run = await underWrites(cluster, async () => {
+      await cluster.killMember(standby);
+      await rm(cluster.paths.member(standby).data, { recursive: true });
+      cluster.startAgent(standby);
+      await cluster.healthy();
+    });
+    expect(run.errors).toEqual([]);
+  });
+
+  it('the data directory of the primary is deleted while it is down: another one leads, it is cloned', async () => {
+    const run = await underWrites(cluster, async (primary) => {
+      await cluster.killMember(primary);
+      await rm(cluster.paths.member(primary).data, { recursive: true });
+      cluster.startAgent(primary);
+      await cluster.successorOf(primary);
+    });
+    expect(run.after).not.toBe(run.before);
+    await cluster.healthy();
+  });
+
+  it.each(['standby', 'primary'] as const)(
+    'the promise of a %s is deleted: it starts a life of its own, nothing is lost',
+    async (which) => {
+      const leader = await cluster.healthy();
+      const name = which === 'primary' ? leader : await oneStandby();
+      const old = await incarnation(name);
+      await underWrites(cluster, async () => {
+        await cluster.killMember(name);
+        await rm(cluster.paths.member(name).promise);
+        cluster.startAgent(name);
+        await cluster.until(
+          'a new incarnation',
+          async () => {
+            const now = await incarnation(name);
+            return now !== undefined && now !== old ? true : undefined;
+          },
+          30_000,
+        );
+      });
+      await cluster.healthy();
+    },
+  );
+});
+
+describe('tags', () => {
+  async function tag(name: string, tags: Partial<Tags>): Promise<void> {
+    const file = cluster.paths.member(name).config;
+    const config = parse(await readFile(file, 'utf8')) as { tags: Tags };
+    await writeFile(file, stringify({ ...config, tags: { ...config.tags, ...tags } }));
+    await cluster.restartAgent(name);
+  }
+
+  it('nofailover never leads, priority decides among the others', async () => {
+    const leader = await cluster.healthy();
+    const [never = '', other = ''] = cluster.standbys(leader);
+    await tag(never, { nofailover: true, priority: 100 });
+    await cluster.healthy();
+    const run = await faultUnderWrites(cluster, FAULTS.killMember);
+    expect(run.after).toBe(other);
+    await cluster.healthy();
+    expect(await refusal(cluster.post(other, '/switchover', { to: never }))).toMatchObject({ code: 'request.refused' });
+    await tag(never, { nofailover: false });
+    await cluster.until(
+      'a leader that knows of the new tags',
+      async () => {
+        const known = (await cluster.status(await cluster.healthy()))?.members.find(({ name }) => name === never);
+        const eligible = (await cluster.status(other))?.leader?.eligible.includes(never) === true;
+        return eligible && known?.tags.nofailover === false && known.tags.priority === 100 ? true : undefined;
+      },
+      15_000,
+    );
+    // A switchover that names nobody takes the preferred one of those that are equally far.
+    await cluster.post(other, '/switchover');
+    expect(await cluster.healthy()).toBe(never);
+    await tag(never, { priority: 50 });
+  });
+
+  it('nosync is never in the sync set', async () => {
+    const leader = await cluster.healthy();
+    const [asynchronous = '', other = ''] = cluster.standbys(leader);
+    await tag(asynchronous, { nosync: true });
+    const only = await incarnation(other);
+    await cluster.until(
+      'a sync set without it',
+      async () => {
+        const sync = (await cluster.status(leader))?.leader?.sync;
+        return sync?.length === 1 && sync[0] === only ? true : undefined;
+      },
+      20_000,
+    );
+    await tag(asynchronous, { nosync: false });
+    await cluster.healthy();
+  });
+});
+
+describe('WAL that was never acknowledged', () => {
+  it.each(['pg_cancel_backend', 'pg_terminate_backend'])(
+    'a commit waits for a standby, its backend meets %s, the primary is lost: not acknowledged, given up by a rewind, reported',
+    async (ending) => {
+      const run = await underWrites(cluster, async (primary, writers) => {
+        const client = await cluster.connectTo(primary);
+        // Nothing leaves the primary any more: with the walreceivers stopped, the kernel would still deliver what was sent.
+        const { rows: senders } = await client.query<{ pid: number }>('select pid from pg_stat_replication');
+        expect(senders.length).toBe(2);
+        for (const { pid } of senders) signal(pid, 'SIGSTOP');
+        const known = writers.map((writer) => writer.uncertain.length);
+        const waiting = "select pid from pg_stat_activity where wait_event = 'SyncRep' and query like 'insert into numbered%'";
+        await cluster.until(
+          'commits that wait',
+          async () => ((await client.query(waiting)).rows.length === writers.length ? true : undefined),
+          15_000,
+        );
+        await client.query(`select ${ending}(pid) from (${waiting}) w`);
+        await cluster.until(
+          'clients that were told',
+          async () => writers.every((writer, i) => writer.uncertain.length > (known[i] ?? 0)) || undefined,
+          10_000,
+        );
+        await client.end();
+        await cluster.killMember(primary);
+        await cluster.successorOf(primary);
+      });
+      expect(run.after).not.toBe(run.before);
+      const before = (await cluster.agentLog(run.before)).length;
+      cluster.startAgent(run.before);
+      await cluster.healthy();
+      const since = (await cluster.agentLog(run.before)).slice(before);
+      expect(since).toMatch(/"part":"divergence".*\\"method\\":\\"rewind\\"/);
+    },
+  );
+
+  it('the history names every claim once, with growing epochs and timelines that are never used twice', async () => {
+    const entries = await cluster.get<readonly HistoryEntry[]>(await cluster.leader(), '/history');
+    const epochs = entries.map(({ epoch }) => epoch);
+    expect(epochs).toEqual([...new Set(epochs)].sort((a, b) => a - b));
+    const timelines = entries.filter(({ cause }) => cause !== 'reclaim').map(({ timeline }) => timeline);
+    expect(timelines).toEqual([...new Set(timelines)]);
+  });
+});

@@ -1,0 +1,197 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, type ClientConfig } from 'pg';
+
+/** A host that answers nothing is given up after this, as a careful application would. */
+const CONNECT_TIMEOUT_MS = 500;
+/** A statement without an answer for so long is given up; its fate is unknown. */
+const STATEMENT_TIMEOUT_MS = 15_000;
+const RETRY_MS = 20;
+
+export interface Acknowledgement {
+  readonly number: number;
+  /** The port of the server that acknowledged. */
+  readonly port: number;
+  readonly sentAt: number;
+  readonly ackAt: number;
+}
+
+interface Target {
+  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  readonly config: ClientConfig;
+}
+
+/** Reads a libpq URL with several hosts as libpq does; node-postgres knows single hosts only. */
+export function readUrl(url: string): Target {
+  const match = /^postgresql:\/\/([^:]+):([^@]+)@([^/]+)\/([^?]+)\?(.*)$/.exec(url);
+  if (match === null) throw new Error('not the URL of a cluster');
+  const [, user = '', password = '', hosts = '', database = '', query = ''] = match;
+  const options = new URLSearchParams(query);
+  const ca = options.get('sslrootcert');
+  return {
+    hosts: hosts.split(',').map((one) => {
+      const [host = '', port = '5432'] = one.split(':');
+      return { host, port: Number(port) };
+    }),
+    config: {
+      user: decodeURIComponent(user),
+      password: decodeURIComponent(password),
+      database,
+      ...(ca === null ? {} : { ssl: { ca: readFileSync(ca, 'utf8'), checkServerIdentity: () => undefined } }),
+    },
+  };
+}
+
+/** Connects to the first host that takes writes, asking all of them at once; undefined when none does. */
+export async function connectReadWrite(target: Target): Promise<{ readonly client: Client; readonly port: number } | undefined> {
+  const { promise, resolve } = Promise.withResolvers<{ client: Client; port: number } | undefined>();
+  let taken = false;
+  const attempts = target.hosts.map(async ({ host, port }) => {
+    const client = new Client({ ...target.config, host, port, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
+      if (rows[0]?.standby === false && !taken) {
+        taken = true;
+        return resolve({ client, port });
+      }
+    } catch {
+      // Not this one, or not now.
+    }
+    client.end().catch(() => {});
+  });
+  void Promise.all(attempts).then(() => resolve(undefined));
+  return promise;
+}
+
+/**
+ * An application that writes numbered rows through the cluster's URL, one after the other, and remembers every acknowledgement. A
+ * commit that came with the warning "canceling wait for synchronous replication" is none: PostgreSQL says so.
+ */
+export class NumberedWriter {
+  readonly acknowledged: Acknowledgement[] = [];
+  /** Numbers whose statement was answered with an error or not at all. */
+  readonly uncertain: number[] = [];
+  readonly errors: string[] = [];
+  readonly #target: Target;
+  readonly #series: string;
+  #next = 0;
+  #running: Promise<void> | undefined;
+  #stop = false;
+  #client: Client | undefined;
+  readonly #pauseMs: number;
+
+  constructor(url: string, series = 'w', pauseMs = 0) {
+    this.#target = readUrl(url);
+    this.#series = series;
+    this.#pauseMs = pauseMs;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Resolves when the last statement has ended. */
+  async stop(): Promise<void> {
+    this.#stop = true;
+    await Promise.race([this.#running, sleep(2000)]);
+    await Promise.race([this.#client?.end().catch(() => {}), sleep(500)]);
+  }
+
+  /** The longest time between two acknowledgements after `since`, in milliseconds; up to now when none came any more. */
+  longestGapMs(since: number): number {
+    const times = [since, ...this.acknowledged.map((one) => one.ackAt).filter((at) => at >= since)];
+    const gaps = times.slice(1).map((at, index) => at - (times[index] ?? at));
+    return Math.max(
+      0,
+      ...gaps,
+      performance.now() - (times.at(-1) ?? since) > 1000 ? performance.now() - (times.at(-1) ?? since) : 0,
+    );
+  }
+
+  /** Resolves when `count` more rows were acknowledged. */
+  async advance(count: number, timeoutMs: number): Promise<void> {
+    const goal = this.acknowledged.length + count;
+    const deadline = performance.now() + timeoutMs;
+    while (this.acknowledged.length < goal) {
+      if (performance.now() > deadline)
+        throw new Error(`only ${this.acknowledged.length} of ${goal} rows acknowledged; last error: ${this.errors.at(-1)}`);
+      await sleep(10);
+    }
+  }
+
+  async #run(): Promise<void> {
+    let port = 0;
+    while (!this.#stop) {
+      if (this.#client === undefined) {
+        const found = await connectReadWrite(this.#target);
+        if (found === undefined) {
+          await sleep(RETRY_MS);
+          continue;
+        }
+        this.#client = found.client;
+        port = found.port;
+      }
+      await this.#write(this.#client, port);
+      if (this.#pauseMs > 0) await sleep(this.#pauseMs);
+    }
+  }
+
+  async #write(client: Client, port: number): Promise<void> {
+    const number = this.#next++;
+    const sentAt = performance.now();
+    let cancelled = false;
+    const onNotice = (notice: { code?: string | undefined }) => {
+      if (notice.code === '01000') cancelled = true;
+    };
+    client.on('notice', onNotice);
+    try {
+      const query = client.query('insert into numbered (series, number) values ($1, $2)', [this.#series, number]);
+      await Promise.race([query, rejectAfter(STATEMENT_TIMEOUT_MS)]);
+      if (cancelled) this.uncertain.push(number);
+      else this.acknowledged.push({ number, port, sentAt, ackAt: performance.now() });
+    } catch (error) {
+      this.uncertain.push(number);
+      this.errors.push((error as Error).message);
+      this.#client = undefined;
+      client.end().catch(() => {});
+    } finally {
+      client.off('notice', onNotice);
+    }
+  }
+
+  /** The acknowledged numbers that the cluster no longer has: must be none. */
+  async missing(client: Client): Promise<readonly number[]> {
+    const { rows } = await client.query<{ number: string }>('select number from numbered where series = $1', [this.#series]);
+    const present = new Set(rows.map((row) => Number(row.number)));
+    return this.acknowledged.map((one) => one.number).filter((number) => !present.has(number));
+  }
+}
+
+function rejectAfter(ms: number): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  setTimeout(() => reject(new Error('no answer')), ms).unref();
+  return promise;
+}
+
+/**
+ * Servers that acknowledged in the same moment: an acknowledgement sent by one after another one had begun to. Written as
+ * `port → port`; must be empty.
+ */
+export function overlaps(writers: readonly NumberedWriter[]): readonly string[] {
+  const all = writers.flatMap((writer) => writer.acknowledged).sort((a, b) => a.ackAt - b.ackAt);
+  const found: string[] = [];
+  let leader: Acknowledgement | undefined;
+  const past = new Map<number, Acknowledgement>();
+  for (const one of all) {
+    if (leader !== undefined && one.port !== leader.port) {
+      past.set(leader.port, leader);
+      const before = past.get(one.port);
+      // Back at an earlier server: right only if it was asked after the one in between had acknowledged, which a new claim explains.
+      if (before !== undefined && one.sentAt < leader.ackAt) found.push(`${leader.port} → ${one.port} (row ${one.number})`);
+    }
+    leader = one;
+  }
+  return found;
+}
