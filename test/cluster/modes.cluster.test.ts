@@ -40,15 +40,21 @@ async function degraded(primary: string): Promise<void> {
   );
 }
 
+/** Two members of which the standby is dead, and a primary that writes on alone. */
+async function startDegraded(degradeAfterMs: number) {
+  cluster = await TestCluster.start({ members: 2, timings: { degradeAfterMs } });
+  const primary = await cluster.healthy();
+  const [standby = ''] = cluster.standbys(primary);
+  const writers = await startWriters(2);
+  await cluster.killMember(standby);
+  await degraded(primary);
+  await Promise.all(writers.map((writer) => writer.advance(20, 10_000)));
+  return { primary, standby, writers };
+}
+
 describe('preferred, with two members', () => {
   it('goes on alone after degradeAfterMs and says since when; a standby that comes back ends that, and nothing is lost', async () => {
-    cluster = await TestCluster.start({ members: 2, timings: { degradeAfterMs: 2000 } });
-    const primary = await cluster.healthy();
-    const [standby = ''] = cluster.standbys(primary);
-    const writers = await startWriters(2);
-    await cluster.killMember(standby);
-    await degraded(primary);
-    await Promise.all(writers.map((writer) => writer.advance(20, 10_000)));
+    const { primary, standby, writers } = await startDegraded(2000);
     cluster.startAgent(standby);
     await cluster.healthy();
     const record = await recordOf(primary);
@@ -63,13 +69,7 @@ describe('preferred, with two members', () => {
   });
 
   it('degraded and then lost: the stale one does not take over by itself; `failover --allow-data-loss` does, and records it', async () => {
-    cluster = await TestCluster.start({ members: 2, timings: { degradeAfterMs: 1000 } });
-    const primary = await cluster.healthy();
-    const [standby = ''] = cluster.standbys(primary);
-    const writers = await startWriters(2);
-    await cluster.killMember(standby);
-    await degraded(primary);
-    await Promise.all(writers.map((writer) => writer.advance(20, 10_000)));
+    const { primary, standby, writers } = await startDegraded(1000);
     await cluster.killMember(primary);
     cluster.startAgent(standby);
     await cluster.until(

@@ -4,7 +4,6 @@ import { comparePositions, type Lineage, type Position } from '#domain/position.
 import type { Follower, ServerView } from '#domain/server.ts';
 import { isGateOpen } from './access-file.ts';
 import type { Freshness } from './freshness.ts';
-import type { Histories } from './histories.ts';
 import type { Look, Sender } from './live-query.ts';
 import { readIfThere } from './owned-files.ts';
 import type { ServerContext } from './server-context.ts';
@@ -26,11 +25,12 @@ export interface Whereabouts {
  */
 export async function whereaboutsOf(
   look: Look,
-  histories: Histories,
+  context: ServerContext,
   session: Session,
-  startedAt: Position | undefined,
   timeoutMs: number,
 ): Promise<Whereabouts> {
+  const { histories, memory } = context;
+  const { startedAt } = memory;
   const lineage = (await histories.lineage(look.walTimeline, session, timeoutMs)) ?? [];
   const lsn: Lsn = look.received !== null && look.received > look.replayed ? look.received : look.replayed;
   const timeline = timelineBefore(lsn, look.walTimeline, lineage);
@@ -43,13 +43,12 @@ export async function whereaboutsOf(
 
 export async function standbyView(
   look: Look,
-  histories: Histories,
   freshness: Freshness,
   context: ServerContext,
   session: Session,
   timeoutMs: number,
 ): Promise<ServerView> {
-  const { position, lineage } = await whereaboutsOf(look, histories, session, context.memory.startedAt, timeoutMs);
+  const { position, lineage } = await whereaboutsOf(look, context, session, timeoutMs);
   const streaming = look.receiver?.status === 'streaming';
   const now = performance.now();
   const silentMs =
@@ -82,13 +81,12 @@ function stallOf(look: Look): string | undefined {
 
 export async function primaryView(
   look: Look,
-  histories: Histories,
   freshness: Freshness,
   context: ServerContext,
   session: Session,
   timeoutMs: number,
 ): Promise<ServerView> {
-  const lineage = look.timeline === 1 ? [] : ((await histories.lineage(look.timeline, session, timeoutMs)) ?? []);
+  const lineage = look.timeline === 1 ? [] : ((await context.histories.lineage(look.timeline, session, timeoutMs)) ?? []);
   const altered = settingNames(look.altered).some((name) => PROTECTED_PARAMETERS.has(name));
   const rules = (await readIfThere(context.layout.accessFile)) ?? '';
   return {

@@ -105,7 +105,7 @@ class LocalServer implements PostgresServer {
   }
 
   async #look(): Promise<ServerView> {
-    const { postmaster, stopped, histories } = this.#context;
+    const { postmaster, stopped } = this.#context;
     const deadline = performance.now() + OBSERVE_TIMEOUT_MS;
     const left = () => Math.max(1, deadline - performance.now());
     try {
@@ -114,7 +114,7 @@ class LocalServer implements PostgresServer {
       if (postmaster.isFrozen()) return { state: 'stuck', why: 'the postmaster is stopped (SIGSTOP)' };
       const found = await look(this.#observing, left());
       const view = found.inRecovery ? standbyView : primaryView;
-      const seen = await view(found, histories, this.#freshness, this.#context, this.#observing, left());
+      const seen = await view(found, this.#freshness, this.#context, this.#observing, left());
       this.#keepUp(found);
       return seen;
     } catch (error) {

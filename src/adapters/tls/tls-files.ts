@@ -45,11 +45,11 @@ export async function writeTlsFiles(
   await writeAtomically(paths.key, issued.key, options);
 }
 
-/** Errors: `tls.invalid` when a file is missing or cannot be read. */
+/** Errors: `tls.invalid` names the first file that is missing or cannot be read. */
 export async function readTlsFiles(folder: string): Promise<TlsIdentity> {
   const paths = tlsPaths(folder);
-  const [ca, certificate, key] = await Promise.all([read(paths.ca), read(paths.certificate), read(paths.key)]);
-  return { ca, certificate, key };
+  // One after the other: of several that are missing, the same one is named each time.
+  return { ca: await read(paths.ca), certificate: await read(paths.certificate), key: await read(paths.key) };
 }
 
 /** The authority itself, which only the one who makes certificates needs: `ca.crt` and `ca.key` in `folder`. */
@@ -61,8 +61,7 @@ export async function writeAuthority(folder: string, authority: Authority): Prom
 
 /** Errors: `tls.invalid`. */
 export async function readAuthority(folder: string): Promise<Authority> {
-  const [certificate, key] = await Promise.all([read(join(folder, 'ca.crt')), read(join(folder, 'ca.key'))]);
-  return { certificate, key };
+  return { certificate: await read(join(folder, 'ca.crt')), key: await read(join(folder, 'ca.key')) };
 }
 
 async function makeFolder(folder: string, owner?: FileOwner): Promise<void> {

@@ -54,7 +54,7 @@ async function detachRunning(context: JobContext) {
   const found = await look(context.work, ANSWER_TIMEOUT_MS);
   if (!found.inRecovery) giveUp('failed', 'it is a primary');
   if (found.received === null && context.memory.startedAt === undefined) return scanRunning(context);
-  return whereaboutsOf(found, context.histories, context.work, context.memory.startedAt, ANSWER_TIMEOUT_MS);
+  return whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
 }
 
 /** SIGTERM by pid (SQL refuses), until there is no such process; the view is empty while one is connecting. */
@@ -80,7 +80,7 @@ async function scanRunning(context: JobContext) {
     if (found.startupWait === 'RecoveryRetrieveRetryInterval' || found.startupWait === 'RecoveryWalStream') {
       // Once more: the position of that look may be older than the wait that it saw.
       const settled = await look(context.work, ANSWER_TIMEOUT_MS);
-      return whereaboutsOf(settled, context.histories, context.work, undefined, ANSWER_TIMEOUT_MS);
+      return whereaboutsOf(settled, context, context.work, ANSWER_TIMEOUT_MS);
     }
   } while (performance.now() < deadline);
   // Paused, delayed or busy: the files tell.

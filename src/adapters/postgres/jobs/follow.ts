@@ -41,7 +41,7 @@ export async function follow(context: JobContext, upstream: Upstream): Promise<J
  */
 export async function tookAnotherPath(context: JobContext, histories: readonly number[]): Promise<boolean> {
   const found = await look(context.work, ANSWER_TIMEOUT_MS);
-  const { position } = await whereaboutsOf(found, context.histories, context.work, context.memory.startedAt, ANSWER_TIMEOUT_MS);
+  const { position } = await whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
   for (const timeline of histories) {
     if (timeline <= position.timeline) continue;
     if ((await context.histories.lineage(timeline, context.work, ANSWER_TIMEOUT_MS)) !== undefined) return true;
@@ -60,13 +60,7 @@ export async function fetchWal(context: JobContext, upstream: Upstream, goal: Po
     await until(
       async () => {
         const found = await look(context.work, ANSWER_TIMEOUT_MS);
-        const { position } = await whereaboutsOf(
-          found,
-          context.histories,
-          context.work,
-          context.memory.startedAt,
-          ANSWER_TIMEOUT_MS,
-        );
+        const { position } = await whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
         if (comparePositions(position, goal) >= 0) return true;
         const now = `${position.timeline} ${position.lsn}`;
         if (now !== last) movedAt = performance.now();

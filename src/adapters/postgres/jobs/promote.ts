@@ -33,13 +33,7 @@ export async function promote(context: JobContext, timeline: Timeline): Promise<
   if (!(await look(context.work, ANSWER_TIMEOUT_MS)).inRecovery) return finish(context, timeline);
   if (walreceivers(context).length > 0 || (await context.role.read()).conninfo !== '') await detach(context);
   const found = await look(context.work, ANSWER_TIMEOUT_MS);
-  const { position, lineage } = await whereaboutsOf(
-    found,
-    context.histories,
-    context.work,
-    context.memory.startedAt,
-    ANSWER_TIMEOUT_MS,
-  );
+  const { position, lineage } = await whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
   if (position.timeline === timeline) {
     await stopServer(context, 'fast');
     return startPrimary(context);
