@@ -47,8 +47,8 @@ function defaultOf({ default: value, unit }: Schema, required: boolean): string 
 
 /** One row for each setting, sections before what is in them; `named` is the name of the setting so far. */
 function rows(schema: Schema, named: string): string[] {
-  const [choice] = schema.oneOf ?? [];
-  const { properties = {}, required = [] } = choice ?? schema;
+  if (schema.oneOf !== undefined) return schema.oneOf.flatMap((choice) => rows(choice, named));
+  const { properties = {}, required = [] } = schema;
   return Object.entries(properties).flatMap(([key, child]) => {
     const name = named === '' ? key : `${named}.${key}`;
     const inner = child.items?.properties !== undefined ? rows(child.items, `${name}[]`) : rows(child, name);

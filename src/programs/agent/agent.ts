@@ -6,7 +6,7 @@ import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
 import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
 import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
-import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
+import { openStore } from '#adapters/store/open-store.ts';
 import { readTlsFiles, type TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
 import { initialState } from '#core/ha/state.ts';
@@ -43,7 +43,7 @@ export interface AgentOptions {
 async function openParts({ config, checker, log }: AgentOptions) {
   const paths = memberPaths(config.memberDir);
   const tls = await readTlsFiles(config.tlsDir);
-  const store = await openSqliteStore({ file: config.store.file });
+  const store = await openStore(config);
   const dynamic = await checker.cluster((await store.get(KEYS.config))?.value ?? {}, 'config in the store');
   const promiseFile = new PromiseFile(paths.promise);
   const secrets = await readSecrets(config.secretsFile, checker);
