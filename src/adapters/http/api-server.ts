@@ -17,6 +17,8 @@ export interface ApiServerOptions {
   /** The address that other members and clients reach, by mutual TLS. Port 0: a free one. */
   readonly host: string;
   readonly port: number;
+  /** The address that it listens on. Default `host`. */
+  readonly listen?: string | undefined;
   /** For the owner of the folder: no certificate, at most 107 bytes. */
   readonly socketPath: string;
   readonly tls: TlsIdentity;
@@ -169,17 +171,17 @@ function upgrade(options: ApiServerOptions, request: IncomingMessage, socket: Du
   }
 }
 
-function listenOnPort(server: Server, { host, port }: ApiServerOptions): Promise<void> {
+function listenOnPort(server: Server, { host, listen = host, port }: ApiServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException) => {
       try {
-        fail(error.code === 'EADDRINUSE' ? 'port.taken' : 'usage.invalidArgument', `${host}:${port}: ${error.message}`, error);
+        fail(error.code === 'EADDRINUSE' ? 'port.taken' : 'usage.invalidArgument', `${listen}:${port}: ${error.message}`, error);
       } catch (failure) {
         reject(failure);
       }
     };
     server.once('error', onError);
-    server.listen(port, host, () => {
+    server.listen(port, listen, () => {
       server.off('error', onError);
       resolve();
     });

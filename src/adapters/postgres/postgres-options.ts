@@ -25,8 +25,10 @@ export interface PostgresOptions {
   readonly memberDir: string;
   /** Default `memberDir/data`. On the same file system as `memberDir`, since directories are swapped by renaming. */
   readonly dataDir?: string;
-  /** The address that the server listens on, for example 127.0.0.1. */
+  /** The address that others reach the server at, for example 10.0.0.1. */
   readonly host: string;
+  /** The address that it listens on. Default `host`. */
+  readonly listen?: string;
   readonly port: number;
   /** Default `memberDir/run`; where its path is too long for a Unix socket, a private folder below the system's temporary folder. */
   readonly socketDir?: string;

@@ -37,7 +37,8 @@ export const PROTECTED_PARAMETERS: ReadonlySet<string> = new Set([...Object.keys
  */
 export function serverSettings(options: PostgresOptions, layout: Layout, parameters: Readonly<Record<string, string>>): string {
   const owned: Readonly<Record<string, string>> = {
-    listen_addresses: options.host,
+    // `*` is what PostgreSQL calls every address of either family; `0.0.0.0` is of one.
+    listen_addresses: options.listen ?? options.host,
     port: String(options.port),
     unix_socket_directories: layout.socketDir,
     unix_socket_permissions: '0700',

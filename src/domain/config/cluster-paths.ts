@@ -1,5 +1,8 @@
 import type { MemberName } from '../member.ts';
 
+/** Where a packaged host has the configuration of its member. */
+export const DEFAULT_CONFIG_FILE = '/etc/matriarch/agent.yaml';
+
 /** Everything that a cluster keeps in its folder. The one place that knows the names. */
 export function clusterPaths(dir: string) {
   return {
@@ -39,6 +42,8 @@ export function memberPaths(memberDir: string) {
     run: `${memberDir}/run`,
     /** The vow that is never lowered, and the incarnation. Outside the data directory, so that no clone brings another's. */
     promise: `${memberDir}/promise.json`,
+    /** The dynamic configuration as it was last read, for a start while the store is away. */
+    lastConfig: `${memberDir}/last-config.json`,
     /** The agent's API for the owner of the folder. */
     socket: `${memberDir}/api.sock`,
     logs: `${memberDir}/logs`,

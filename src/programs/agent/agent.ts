@@ -21,12 +21,13 @@ import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 import { CommandDesk } from './command-desk.ts';
+import { DynamicConfig } from './dynamic-config.ts';
 import { performer } from './perform.ts';
 import { toJson } from './record-json.ts';
 import { routes } from './routes.ts';
 import { Runner } from './runner.ts';
 import { readMessage } from './shapes.ts';
-import { KEYS, watchStore } from './store-feed.ts';
+import { watchStore } from './store-feed.ts';
 import { Watchmen } from './watchmen.ts';
 
 const TICKS_PER_HEARTBEAT = 2;
@@ -40,11 +41,12 @@ export interface AgentOptions {
 }
 
 /** What an agent is made of before anything runs. */
-async function openParts({ config, checker, log }: AgentOptions) {
+async function openParts({ config, checker, log, signal }: AgentOptions) {
   const paths = memberPaths(config.memberDir);
   const tls = await readTlsFiles(config.tlsDir);
   const store = await openStore(config);
-  const dynamic = await checker.cluster((await store.get(KEYS.config))?.value ?? {}, 'config in the store');
+  const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
+  const dynamic = await dynamicConfig.read(config.initialConfig, signal);
   const promiseFile = new PromiseFile(paths.promise);
   const secrets = await readSecrets(config.secretsFile, checker);
   const options: PostgresOptions = {
@@ -53,6 +55,7 @@ async function openParts({ config, checker, log }: AgentOptions) {
     dataDir: paths.data,
     host: config.host,
     port: config.port,
+    ...(config.listen === undefined ? {} : { listen: config.listen }),
     socketDir: paths.run,
     logFile: paths.postgresLog,
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
@@ -75,17 +78,19 @@ async function openParts({ config, checker, log }: AgentOptions) {
     wall: new Date().toISOString(),
   });
   const socketDir = layoutOf(options).socketDir;
-  return { paths, tls, store, dynamic, promiseFile, secrets, server, initial, socketDir };
+  return { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
 }
 
 /** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, checker, log, signal } = options;
   const clock = () => performance.now();
-  const { paths, tls, store, dynamic, promiseFile, secrets, server, initial, socketDir } = await openParts(options);
+  const { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir } =
+    await openParts(options);
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => done.resolve(), { once: true });
 
   const runner = new Runner({
     initial,
@@ -136,18 +141,17 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     store,
     checker,
     feed,
-    onConfig: (next) => void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names)),
+    onConfig: (next) => {
+      void dynamicConfig.remember(next);
+      void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
+    },
     onMembers: (members) => links.setPeers(addresses.learn(members)),
     onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
     signal,
   });
-  const timer = setInterval(
-    () => feed({ kind: 'tick', wall: new Date().toISOString() }),
-    dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT,
-  );
+  const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
+  const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
   log.info('agent', `${config.name} of ${config.cluster} is up`);
-
-  signal.addEventListener('abort', () => done.resolve(), { once: true });
   await done.promise;
   clearInterval(timer);
   runner.stop();

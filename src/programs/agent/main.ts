@@ -1,6 +1,7 @@
-// One member of a cluster: `main.ts --config FILE`.
+// One member of a cluster: `matriarch agent --config FILE`.
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
 import { fail } from '#domain/errors.ts';
 import { reportError } from '#programs/cli/report-error.ts';
 import { ConfigChecker } from '#programs/config-check/config-checker.ts';
@@ -9,8 +10,7 @@ const controller = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => controller.abort());
 
 try {
-  const { values } = parseArgs({ options: { config: { type: 'string' } } });
-  const file = values.config ?? fail('usage.invalidArgument', '--config FILE is missing');
+  const file = configFile();
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -29,4 +29,13 @@ try {
 } catch (error) {
   // Not by the exit code alone: the thread of the store would keep an agent that cannot start alive, with nobody to start it again.
   process.exit(reportError(error));
+}
+
+function configFile(): string {
+  try {
+    const { values } = parseArgs({ options: { config: { type: 'string' } } });
+    return values.config ?? process.env.MATRIARCH_CONFIG ?? DEFAULT_CONFIG_FILE;
+  } catch (error) {
+    return fail('usage.invalidArgument', (error as Error).message, error);
+  }
 }

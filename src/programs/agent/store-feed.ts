@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { HaEvent } from '#core/ha/events.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import { haSettings } from '#domain/config/ha-settings.ts';
 import type { HistoryEntry } from '#domain/leader-record.ts';
 import type { MemberRecord } from '#domain/member.ts';
-import type { Store, StoreChange } from '#domain/ports/store.ts';
+import type { Store, StoreChange, Versioned } from '#domain/ports/store.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { readHistoryEntry, readIdentity, readLeaderRecord, readMemberRecord } from './shapes.ts';
 
@@ -14,6 +15,8 @@ export const KEYS = {
   members: 'members/',
   history: 'history/',
 } as const;
+
+const RETRY_MS = 500;
 
 export interface StoreFeedOptions {
   readonly store: Store;
@@ -41,12 +44,9 @@ export function watchStore(options: StoreFeedOptions): void {
     signal,
   );
   // A watch tells of keys that are there; that this one is not yet has to be asked.
-  void store.get(KEYS.identity).then(
-    (found) => {
-      if (found === undefined && !identified) options.feed({ kind: 'identity', identity: null });
-    },
-    () => options.onRubbish(KEYS.identity),
-  );
+  void ask(store, KEYS.identity, signal).then((found) => {
+    if (found === undefined && !identified) options.feed({ kind: 'identity', identity: null });
+  });
   store.watch(KEYS.config, (change) => onConfig(options, change), signal);
   const history = new Map<string, HistoryEntry>();
   store.watch(
@@ -72,6 +72,18 @@ export function watchStore(options: StoreFeedOptions): void {
     },
     signal,
   );
+}
+
+/** Until the store answers. Never resolves when `signal` aborts first. */
+async function ask(store: Store, key: string, signal: AbortSignal): Promise<Versioned | undefined> {
+  for (;;) {
+    try {
+      return await store.get(key, { signal });
+    } catch {
+      if (signal.aborted) return new Promise(() => {});
+      await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+    }
+  }
 }
 
 function onLeader(options: StoreFeedOptions, { key, current }: StoreChange): void {

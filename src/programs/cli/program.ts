@@ -38,6 +38,7 @@ export function buildProgram(): Command {
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
   addLifecycle(program);
+  addAgent(program);
   addViews(program);
   addRequests(program);
   addConfig(program);
@@ -78,6 +79,24 @@ function addLifecycle(program: Command): void {
     .option('--purge', 'then delete its folder with all data')
     .addOption(yes())
     .action(async (options) => (await import('./down.ts')).down(options));
+}
+
+/** `bin/matriarch` starts the agent itself; here stands what its help says. */
+function addAgent(program: Command): void {
+  program
+    .command('agent')
+    .description(
+      'run one member on this machine, until a signal ends the agent: its PostgreSQL runs on for the next one to adopt',
+    )
+    .helpOption('-h, --help', 'print this help')
+    .addOption(
+      new Option('--config <file>', 'the configuration of the member')
+        .env('MATRIARCH_CONFIG')
+        .default('/etc/matriarch/agent.yaml'),
+    )
+    .action(() => {
+      throw new MatriarchError('usage.invalidArgument', '`agent` is run by bin/matriarch, and takes no options before it');
+    });
 }
 
 function addViews(program: Command): void {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { isAlive, type ProcessIdentity, startTimeOf } from '#adapters/process/processes.ts';
@@ -11,9 +11,11 @@ const WARM_TIMEOUT_MS = 10_000;
 const AGENT_MAIN = fileURLToPath(import.meta.resolve('#programs/agent/main.ts'));
 /**
  * An agent is small and idle most of the time: a small young generation and no optimizing compilers spare a fifth of its memory, and
- * cost none of its time that can be measured.
+ * cost none of its time that can be measured. `bin/matriarch agent` takes them too.
  */
-const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--no-opt', '--no-maglev'];
+const NODE_OPTIONS = readFileSync(fileURLToPath(import.meta.resolve('#programs/agent/node-options')), 'utf8')
+  .trim()
+  .split(' ');
 /** An adopted agent is nobody's child here, so its end is looked for. */
 const LOOK_EVERY_MS = 200;
 
