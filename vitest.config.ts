@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['**/*.test.ts'],
-          exclude: [...exclude, '**/*.pg.test.ts', '**/*.cluster.test.ts'],
+          exclude: [...exclude, '**/*.{pg,cluster,machines}.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -34,6 +34,17 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'machines',
+          include: ['**/*.machines.test.ts'],
+          exclude,
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

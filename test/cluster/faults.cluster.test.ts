@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { faultUnderWrites, underWrites } from '../support/fault-run.ts';
-import { FAULTS } from '../support/faults.ts';
+import { underWrites } from '../support/fault-run.ts';
+import { describeFaultTable } from '../support/fault-table.ts';
 import { holdWriteLock } from '../support/store-lock.ts';
 import { TestCluster } from '../support/test-cluster.ts';
 
@@ -18,81 +18,9 @@ afterAll(async () => {
   await cluster?.destroy();
 });
 
-describe('faults of the primary, under writes: no acknowledged row is missing and never do two members acknowledge', () => {
-  it('kill -9 of the postmaster: somebody else leads, and it comes back as a standby', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.killPostmaster);
-    await cluster.healthy();
-    expect((await cluster.status(run.before))?.self.state).toBe(run.after === run.before ? 'primary' : 'streaming');
-  });
+describeFaultTable(() => cluster);
 
-  it('kill -9 of a backend', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.killBackend);
-    expect(run.errors.length).toBeGreaterThan(0);
-    await cluster.healthy();
-  });
-
-  it('SIGSTOP of the postmaster: existing connections go on, the canary finds it, somebody else leads', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.stopPostmaster);
-    expect(run.after).not.toBe(run.before);
-    await cluster.healthy();
-  });
-
-  it('kill -9 of the agent, restarted within 2 s: no statement fails, same primary, same epoch', async () => {
-    const before = await cluster.epoch();
-    const run = await faultUnderWrites(cluster, FAULTS.killAgentRestarted);
-    expect(run.errors).toEqual([]);
-    expect(run.after).toBe(run.before);
-    expect(await cluster.epoch()).toBe(before);
-  });
-
-  it('kill -9 of the agent of a standby, restarted: no statement fails, and its server runs on', async () => {
-    const epoch = await cluster.epoch();
-    const run = await underWrites(cluster, async (primary) => {
-      for (const standby of cluster.standbys(primary)) {
-        const { postmaster } = await cluster.pids(standby);
-        await cluster.restartAgent(standby);
-        expect((await cluster.status(standby))?.self.postgresPid).toBe(postmaster);
-        await cluster.healthy();
-      }
-    });
-    expect(run.errors).toEqual([]);
-    expect(await cluster.epoch()).toBe(epoch);
-  });
-
-  it('kill -9 of the agent, not restarted: the guard ends the server before anybody else leads', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.killAgentForGood);
-    expect(run.after).not.toBe(run.before);
-    await cluster.healthy();
-  });
-
-  it('SIGSTOP of agent, guard and server, continued after the failover: it rejoins', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.stopMember);
-    expect(run.after).not.toBe(run.before);
-    await cluster.healthy();
-  });
-
-  it('the whole member killed at once, for good; then it is started again', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.killMember);
-    expect(run.after).not.toBe(run.before);
-    await cluster.healthy();
-  });
-
-  it('two failures before the first has rejoined; writes return when a majority is back', async () => {
-    await faultUnderWrites(cluster, FAULTS.twoFailures);
-    await cluster.healthy();
-  });
-
-  it('all members killed at once and started again', async () => {
-    await faultUnderWrites(cluster, FAULTS.killAll);
-    await cluster.healthy();
-  });
-
-  it('the store is away for longer than the lease: no statement fails, nobody else leads; then a switchover', async () => {
-    const run = await faultUnderWrites(cluster, FAULTS.storeAway);
-    expect(run.after).not.toBe(run.before);
-    await cluster.healthy();
-  });
-
+describe('the store in a file', () => {
   it('another process holds the lock of the store, so that it can be read and not written: no statement fails', async () => {
     const epoch = await cluster.epoch();
     const run = await underWrites(cluster, async (primary) => {
@@ -109,18 +37,6 @@ describe('faults of the primary, under writes: no acknowledged row is missing an
     });
     expect(run.errors).toEqual([]);
     expect(await cluster.epoch()).toBe(epoch);
-    await cluster.healthy();
-  });
-
-  it('ten switchovers in a row', async () => {
-    const before = await cluster.epoch();
-    await underWrites(cluster, async () => {
-      for (let i = 0; i < 10; i++) {
-        const leader = await cluster.healthy();
-        await cluster.post(leader, '/switchover');
-      }
-    });
-    expect(await cluster.epoch()).toBeGreaterThanOrEqual(before + 10);
     await cluster.healthy();
   });
 });

@@ -18,6 +18,8 @@ export interface FaultRun {
 export interface FaultRunOptions {
   /** How long rows may stay unacknowledged. Default 30 000. */
   readonly recoverMs?: number;
+  /** After how long the writers give a statement up that is not answered. Default 15 000. */
+  readonly statementTimeoutMs?: number;
   /** Who has to be in order before. Default all. */
   readonly members?: readonly string[];
   /** After the rows flow again, before the check. */
@@ -39,7 +41,7 @@ export async function underWrites(
   series += 1;
   const writers = Array.from(
     { length: WRITERS },
-    (_, index) => new NumberedWriter(cluster.urls.readWrite, `s${series}w${index}`),
+    (_, index) => new NumberedWriter(cluster.urls.readWrite, `s${series}w${index}`, options.statementTimeoutMs),
   );
   for (const writer of writers) writer.start();
   try {

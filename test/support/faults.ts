@@ -1,4 +1,3 @@
-import { rename } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive } from '#adapters/process/processes.ts';
 import type { NumberedWriter } from './numbered-writer.ts';
@@ -18,7 +17,7 @@ export interface Fault {
 
 const STARTED_AGAIN_MS = 1500;
 /** Longer than the lease: whatever a leader needs the store for is due meanwhile. */
-const STORE_AWAY_MS = 12_000;
+export const STORE_AWAY_MS = 12_000;
 
 const startAgain = async (cluster: TestCluster, primary: string) => cluster.startAgent(primary);
 
@@ -34,15 +33,14 @@ async function replaced(cluster: TestCluster, primary: string, postmaster: numbe
   );
 }
 
-/** The file is not there: to SQLite, and so to the agents, what a disk that was unmounted looks like. */
+/** Resolves when every member has the store again. */
 export async function storeAwayFor(cluster: TestCluster, ms: number): Promise<void> {
-  const away = `${cluster.paths.store}.away`;
-  await rename(cluster.paths.store, away);
+  const bringBack = await cluster.storeAway();
   try {
     await Promise.all(cluster.names.map((name) => untilStore(cluster, name, false)));
     await sleep(ms);
   } finally {
-    await rename(away, cluster.paths.store);
+    await bringBack();
   }
   await Promise.all(cluster.names.map((name) => untilStore(cluster, name, true)));
 }

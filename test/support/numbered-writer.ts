@@ -4,14 +4,12 @@ import { Client, type ClientConfig } from 'pg';
 
 /** A host that answers nothing is given up after this, as a careful application would. */
 const CONNECT_TIMEOUT_MS = 500;
-/** A statement without an answer for so long is given up; its fate is unknown. */
-const STATEMENT_TIMEOUT_MS = 15_000;
 const RETRY_MS = 20;
 
 export interface Acknowledgement {
   readonly number: number;
-  /** The port of the server that acknowledged. */
-  readonly port: number;
+  /** The server that acknowledged, `host:port`. */
+  readonly server: string;
   readonly sentAt: number;
   readonly ackAt: number;
 }
@@ -42,9 +40,14 @@ export function readUrl(url: string): Target {
   };
 }
 
+interface Found {
+  readonly client: Client;
+  readonly server: string;
+}
+
 /** Connects to the first host that takes writes, asking all of them at once; undefined when none does. */
-export async function connectReadWrite(target: Target): Promise<{ readonly client: Client; readonly port: number } | undefined> {
-  const { promise, resolve } = Promise.withResolvers<{ client: Client; port: number } | undefined>();
+export async function connectReadWrite(target: Target): Promise<Found | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Found | undefined>();
   let taken = false;
   const attempts = target.hosts.map(async ({ host, port }) => {
     const client = new Client({ ...target.config, host, port, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
@@ -54,7 +57,7 @@ export async function connectReadWrite(target: Target): Promise<{ readonly clien
       const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
       if (rows[0]?.standby === false && !taken) {
         taken = true;
-        return resolve({ client, port });
+        return resolve({ client, server: `${host}:${port}` });
       }
     } catch {
       // Not this one, or not now.
@@ -80,12 +83,13 @@ export class NumberedWriter {
   #running: Promise<void> | undefined;
   #stop = false;
   #client: Client | undefined;
-  readonly #pauseMs: number;
+  readonly #statementTimeoutMs: number;
 
-  constructor(url: string, series = 'w', pauseMs = 0) {
+  /** A statement without an answer for `statementTimeoutMs` is given up and its connection with it; its fate is unknown. */
+  constructor(url: string, series: string, statementTimeoutMs = 15_000) {
     this.#target = readUrl(url);
     this.#series = series;
-    this.#pauseMs = pauseMs;
+    this.#statementTimeoutMs = statementTimeoutMs;
   }
 
   start(): void {
@@ -122,7 +126,7 @@ export class NumberedWriter {
   }
 
   async #run(): Promise<void> {
-    let port = 0;
+    let server = '';
     while (!this.#stop) {
       if (this.#client === undefined) {
         const found = await connectReadWrite(this.#target);
@@ -131,14 +135,13 @@ export class NumberedWriter {
           continue;
         }
         this.#client = found.client;
-        port = found.port;
+        server = found.server;
       }
-      await this.#write(this.#client, port);
-      if (this.#pauseMs > 0) await sleep(this.#pauseMs);
+      await this.#write(this.#client, server);
     }
   }
 
-  async #write(client: Client, port: number): Promise<void> {
+  async #write(client: Client, server: string): Promise<void> {
     const number = this.#next++;
     const sentAt = performance.now();
     let cancelled = false;
@@ -148,9 +151,9 @@ export class NumberedWriter {
     client.on('notice', onNotice);
     try {
       const query = client.query('insert into numbered (series, number) values ($1, $2)', [this.#series, number]);
-      await Promise.race([query, rejectAfter(STATEMENT_TIMEOUT_MS)]);
+      await Promise.race([query, rejectAfter(this.#statementTimeoutMs)]);
       if (cancelled) this.uncertain.push(number);
-      else this.acknowledged.push({ number, port, sentAt, ackAt: performance.now() });
+      else this.acknowledged.push({ number, server, sentAt, ackAt: performance.now() });
     } catch (error) {
       this.uncertain.push(number);
       this.errors.push((error as Error).message);
@@ -177,19 +180,19 @@ function rejectAfter(ms: number): Promise<never> {
 
 /**
  * Servers that acknowledged in the same moment: an acknowledgement sent by one after another one had begun to. Written as
- * `port → port`; must be empty.
+ * `server → server`; must be empty.
  */
 export function overlaps(writers: readonly NumberedWriter[]): readonly string[] {
   const all = writers.flatMap((writer) => writer.acknowledged).sort((a, b) => a.ackAt - b.ackAt);
   const found: string[] = [];
   let leader: Acknowledgement | undefined;
-  const past = new Map<number, Acknowledgement>();
+  const past = new Map<string, Acknowledgement>();
   for (const one of all) {
-    if (leader !== undefined && one.port !== leader.port) {
-      past.set(leader.port, leader);
-      const before = past.get(one.port);
+    if (leader !== undefined && one.server !== leader.server) {
+      past.set(leader.server, leader);
+      const before = past.get(one.server);
       // Back at an earlier server: right only if it was asked after the one in between had acknowledged, which a new claim explains.
-      if (before !== undefined && one.sentAt < leader.ackAt) found.push(`${leader.port} → ${one.port} (row ${one.number})`);
+      if (before !== undefined && one.sentAt < leader.ackAt) found.push(`${leader.server} → ${one.server} (row ${one.number})`);
     }
     leader = one;
   }

@@ -1,29 +1,43 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
+import { parse, stringify } from 'yaml';
 import { callApi } from '#adapters/http/call-api.ts';
 import { findByWorkingDirectory, isAlive } from '#adapters/process/processes.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
-import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
+import type { ClusterDescription, ConnectionUrls, Secrets } from '#domain/config/cluster-description.ts';
 import { clusterPaths, memberPaths } from '#domain/config/cluster-paths.ts';
+import type { MemberConfig } from '#domain/config/member-config.ts';
 import { initialClusterConfig } from '#domain/config/parse-config.ts';
 import type { AgentStatus } from '#domain/status.ts';
 import { type AgentProcess, startAgent } from '#programs/up/agent-process.ts';
+import { composeConnection } from '#programs/up/connection-urls.ts';
 import { claimFolder, createCluster } from '#programs/up/create-cluster.ts';
 import { findPostgres } from '#programs/up/find-postgres.ts';
 import { choosePorts } from '#programs/up/ports.ts';
 import { chooseServerUser } from '#programs/up/server-user.ts';
 import { connectReadWrite, readUrl } from './numbered-writer.ts';
 
+/** Where the members of a cluster run, when that is not this very host. */
+export interface Placement {
+  address(member: string): string;
+  /** Before a command: runs it where the member lives, with the pid that it was given. */
+  prefix(member: string): readonly string[];
+  /** What the members need to find their store, and how it is taken away: until the function that comes back is called. */
+  readonly store: MemberConfig['store'];
+  storeAway(): Promise<() => Promise<void>>;
+}
+
 export interface TestClusterOptions {
   readonly members?: number;
   readonly durability?: ClusterConfig['durability']['mode'];
   readonly timings?: Partial<ClusterConfig['timings']>;
+  readonly placement?: Placement;
   /** After the folders were made and before the first agent starts. */
-  readonly prepare?: (paths: ReturnType<typeof clusterPaths>) => Promise<void>;
+  readonly prepare?: (paths: ReturnType<typeof clusterPaths>, description: ClusterDescription) => Promise<void>;
 }
 
 const POLL_MS = 20;
@@ -36,8 +50,15 @@ export class TestCluster {
   readonly paths: ReturnType<typeof clusterPaths>;
   readonly urls: ConnectionUrls;
   readonly #agents = new Map<string, AgentProcess>();
+  readonly #placement: Placement | undefined;
 
-  private constructor(description: ClusterDescription, paths: ReturnType<typeof clusterPaths>, urls: ConnectionUrls) {
+  private constructor(
+    description: ClusterDescription,
+    paths: ReturnType<typeof clusterPaths>,
+    urls: ConnectionUrls,
+    placement: Placement | undefined,
+  ) {
+    this.#placement = placement;
     this.description = description;
     this.paths = paths;
     this.urls = urls;
@@ -50,18 +71,21 @@ export class TestCluster {
     const paths = clusterPaths(dir);
     await claimFolder(dir, serverUser);
     const first = initialClusterConfig(members, options.durability);
-    const description = await createCluster({
+    const config = { ...first, timings: { ...first.timings, ...options.timings } };
+    const here = await createCluster({
       paths,
       name: 'test',
       host: '127.0.0.1',
       ports: await choosePorts('127.0.0.1', members, undefined),
       postgres: await findPostgres(undefined),
       serverUser,
-      config: { ...first, timings: { ...first.timings, ...options.timings } },
+      config,
     });
-    const urls = JSON.parse(await readFile(paths.connection, 'utf8')) as ConnectionUrls;
-    const cluster = new TestCluster(description, paths, urls);
-    await options.prepare?.(paths);
+    const description = options.placement === undefined ? here : await place(here, paths, options.placement, config);
+    const { superuser } = JSON.parse(await readFile(paths.secrets, 'utf8')) as Secrets;
+    const urls = composeConnection(description, superuser, paths.ca);
+    const cluster = new TestCluster(description, paths, urls, options.placement);
+    await options.prepare?.(paths, description);
     for (const name of cluster.names) cluster.startAgent(name);
     try {
       await cluster.healthy(60_000);
@@ -78,7 +102,7 @@ export class TestCluster {
   }
 
   startAgent(name: string): void {
-    this.#agents.set(name, startAgent(this.paths.member(name).memberDir));
+    this.#agents.set(name, startAgent(this.paths.member(name).memberDir, this.#placement?.prefix(name)));
   }
 
   /** Starts the agent anew; its server runs on and is adopted. Resolves when the new agent answers. */
@@ -223,17 +247,41 @@ export class TestCluster {
     return (await this.until('a connection', () => connectReadWrite(readUrl(this.urls.readWrite)), 30_000)).client;
   }
 
+  /** For a client that knows one member only. */
+  urlOf(name: string): string {
+    const member = this.#member(name);
+    return this.urls.readWrite.replace(/@[^/]+/, `@${member?.host}:${member?.port}`);
+  }
+
   /** A connection to the server of one member, whatever its role, past every routing. */
   async connectTo(name: string): Promise<Client> {
     const { config } = readUrl(this.urls.readWrite);
-    const client = new Client({ ...config, host: '127.0.0.1', port: this.port(name), connectionTimeoutMillis: 5000 });
+    const client = new Client({
+      ...config,
+      host: this.#member(name)?.host ?? '',
+      port: this.port(name),
+      connectionTimeoutMillis: 5000,
+    });
     client.on('error', () => {});
     await client.connect();
     return client;
   }
 
   port(name: string): number {
-    return this.description.members.find((member) => member.name === name)?.port ?? 0;
+    return this.#member(name)?.port ?? 0;
+  }
+
+  #member(name: string) {
+    return this.description.members.find((member) => member.name === name);
+  }
+
+  /** Takes the store away from every member, until the function that comes back is called. */
+  async storeAway(): Promise<() => Promise<void>> {
+    if (this.#placement !== undefined) return this.#placement.storeAway();
+    // The file is not there: to SQLite, and so to the agents, what a disk that was unmounted looks like.
+    const away = `${this.paths.store}.away`;
+    await rename(this.paths.store, away);
+    return () => rename(away, this.paths.store);
   }
 
   /** Pids of the agent, the guard, and every process of the server. */
@@ -279,6 +327,22 @@ export class TestCluster {
     unmount?.();
     await rm(this.paths.dir, { recursive: true, force: true });
   }
+}
+
+/** Moves the members, which were made for this host, to hosts of their own. */
+async function place(
+  description: ClusterDescription,
+  paths: ReturnType<typeof clusterPaths>,
+  placement: Placement,
+  initialConfig: ClusterConfig,
+): Promise<ClusterDescription> {
+  const members = description.members.map((member) => ({ ...member, host: placement.address(member.name) }));
+  for (const { name, host, apiPort } of members) {
+    const file = paths.member(name).config;
+    const made = parse(await readFile(file, 'utf8')) as MemberConfig;
+    await writeFile(file, stringify({ ...made, host, api: { host, port: apiPort }, store: placement.store, initialConfig }));
+  }
+  return { ...description, members };
 }
 
 /** Sends a signal to a process that may be gone. */

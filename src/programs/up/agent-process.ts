@@ -39,14 +39,23 @@ export async function warmCompileCache(): Promise<void> {
 
 /**
  * Starts the agent of a member in a session of its own, so that it can be killed alone and outlives this process; what it prints goes
- * to its log. Variables of libpq stay behind: they would redirect the agent's own tools.
+ * to its log. Variables of libpq stay behind: they would redirect the agent's own tools. `prefix`: a command that executes another
+ * one in its place, such as `ip netns exec NAME`.
  */
-export function startAgent(memberDir: string): AgentProcess {
+export function startAgent(memberDir: string, prefix: readonly string[] = []): AgentProcess {
   const paths = memberPaths(memberDir);
   const log = openSync(paths.agentLog, 'a', 0o600);
   try {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')));
-    const child = spawn(process.execPath, [...NODE_OPTIONS, AGENT_MAIN, '--config', paths.config], {
+    const [program = process.execPath, ...args] = [
+      ...prefix,
+      process.execPath,
+      ...NODE_OPTIONS,
+      AGENT_MAIN,
+      '--config',
+      paths.config,
+    ];
+    const child = spawn(program, args, {
       cwd: memberDir,
       detached: true,
       stdio: ['ignore', log, log],
