@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// Tiers by suffix: x.test.ts is pure, x.pg.test.ts starts PostgreSQL, x.cluster.test.ts starts whole clusters.
+// Tiers by suffix: x.test.ts is pure, x.pg.test.ts starts PostgreSQL, x.cluster.test.ts starts whole clusters; x.etcd.test.ts starts
+// etcd and x.machines.test.ts networks of machines, which `npm run test:machines` has installed.
 // One tier after the other: a whole cluster needs the machine for itself.
 const exclude = ['**/node_modules/**'];
 export default defineConfig({
@@ -11,7 +12,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['**/*.test.ts'],
-          exclude: [...exclude, '**/*.{pg,cluster,machines}.test.ts'],
+          exclude: [...exclude, '**/*.{pg,cluster,etcd,machines}.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -34,6 +35,16 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'etcd',
+          include: ['**/*.etcd.test.ts'],
+          exclude,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 3 },
         },
       },
       {

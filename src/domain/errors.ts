@@ -206,6 +206,14 @@ export const ERRORS = {
     meaning: 'The value is larger than a store takes (1 MiB).',
     next: 'Make the document smaller.',
   },
+  'store.denied': {
+    meaning: 'The store refuses the user, the password or the certificate of this member, or does not let it at its keys.',
+    next: 'Check the user, the files that the message names, and what the store allows that user under the prefix of the cluster.',
+  },
+  'store.untrusted': {
+    meaning: 'What answers in the place of the store shows a certificate that is not to be trusted. Nothing was sent to it.',
+    next: 'Check that the endpoints are right, and that `caFile` names the authority that signed their certificates.',
+  },
   'tls.invalid': {
     meaning: 'A certificate or key is missing, expired, or does not belong to this cluster.',
     next: 'Check the files that the message names.',

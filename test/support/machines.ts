@@ -1,16 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { EtcdCluster } from '#adapters/store/etcd/testing/etcd-cluster.ts';
 import type { DelayRelayOptions } from './delay-relay.ts';
 import { TestNetwork } from './network.ts';
 import { type Placement, signal, TestCluster, type TestClusterOptions } from './test-cluster.ts';
 
 const MEMBERS = ['n1', 'n2', 'n3'] as const;
 const STORE = 'etcd';
-const ETCD_PORT = 2379;
 const RELAY = fileURLToPath(new URL('./delay-relay.ts', import.meta.url));
 const RELAY_UID = 65_534;
 const FIRST_RELAY_PORT = 20_001;
@@ -33,9 +30,12 @@ export class Machines {
     try {
       const network = TestNetwork.create([...MEMBERS, STORE]);
       leftovers.push(() => network.destroy());
-      const placement = await startEtcd(network, leftovers);
+      const { placement, port } = await startEtcd(network, leftovers);
       const prepare: TestClusterOptions['prepare'] =
-        slow === undefined ? undefined : (_, description) => slowDown(network, description.members, slow, leftovers);
+        slow === undefined
+          ? undefined
+          : (_, { members }) =>
+              slowDown(network, [...members, { name: STORE, host: network.address(STORE), port }], slow, leftovers);
       const cluster = await TestCluster.start({ ...options, members: MEMBERS.length, placement, ...(prepare && { prepare }) });
       return new Machines(network, cluster, leftovers);
     } catch (error) {
@@ -76,18 +76,14 @@ function startOn(network: TestNetwork, host: string, command: readonly string[],
 /** One relay a host, and every connection that the host opens to another one led through it. */
 async function slowDown(
   network: TestNetwork,
-  members: readonly { readonly name: string; readonly host: string; readonly port: number; readonly apiPort: number }[],
+  hosts: readonly { readonly name: string; readonly host: string; readonly port: number; readonly apiPort?: number }[],
   { delayMs, loss }: { readonly delayMs: number; readonly loss: number },
   leftovers: (() => unknown)[],
 ): Promise<void> {
-  const all = [
-    ...members.flatMap(({ name, host, port, apiPort }) => [
-      { name, host, port },
-      { name, host, port: apiPort },
-    ]),
-    { name: STORE, host: network.address(STORE), port: ETCD_PORT },
-  ];
-  for (const { name } of members) {
+  const all = hosts.flatMap(({ name, host, port, apiPort }) =>
+    [port, apiPort].flatMap((one) => (one === undefined ? [] : [{ name, host, port: one }])),
+  );
+  for (const { name } of hosts) {
     const routes = all.filter((one) => one.name !== name).map((one, index) => ({ ...one, listen: FIRST_RELAY_PORT + index }));
     const options: DelayRelayOptions = { delayMs, uid: RELAY_UID, routes };
     const relay = startOn(network, name, [process.execPath, RELAY, JSON.stringify(options)], leftovers);
@@ -95,27 +91,31 @@ async function slowDown(
     for (const { host, port, listen } of routes) network.redirect(name, { address: host, port }, listen, RELAY_UID);
     network.lose(name, loss);
   }
-  network.lose(STORE, loss);
 }
 
-/** TEMPORARY until the etcd adapter's own testing class lands. */
-async function startEtcd(network: TestNetwork, leftovers: (() => unknown)[]): Promise<Placement> {
-  const dir = await mkdtemp(join(tmpdir(), 'matriarch-etcd-'));
-  leftovers.push(() => rm(dir, { recursive: true, force: true }));
-  const url = `http://${network.address(STORE)}:${ETCD_PORT}`;
-  const etcd = startOn(
-    network,
-    STORE,
-    ['etcd', '--data-dir', dir, '--listen-client-urls', url, '--advertise-client-urls', url],
-    leftovers,
-  );
-  return {
+/** With TLS, as it would be beyond one machine. */
+async function startEtcd(
+  network: TestNetwork,
+  leftovers: (() => unknown)[],
+): Promise<{ readonly placement: Placement; readonly port: number }> {
+  const etcd = await EtcdCluster.start({
+    places: [{ host: network.address(STORE), namespace: network.space(STORE) }],
+    tls: { clients: false },
+  });
+  leftovers.push(() => etcd.remove());
+  const placement: Placement = {
     address: (member) => network.address(member),
     prefix: (member) => network.prefix(member),
-    store: process.env.SQ ? { kind: 'sqlite', file: '/tmp/sq/store.db' } : { kind: 'etcd', endpoints: [url], plaintext: true },
+    store: {
+      kind: 'etcd',
+      endpoints: etcd.endpoints,
+      plaintext: false,
+      ...(etcd.clientFiles === undefined ? {} : { caFile: etcd.clientFiles.caFile }),
+    },
     async storeAway() {
-      signal(etcd.pid ?? 0, 'SIGSTOP');
-      return async () => signal(etcd.pid ?? 0, 'SIGCONT');
+      await etcd.killAll();
+      return () => etcd.startAll();
     },
   };
+  return { placement, port: Number(new URL(etcd.member(0).clientUrl).port) };
 }

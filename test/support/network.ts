@@ -35,7 +35,7 @@ export class TestNetwork {
     inSpace(switchSpace, 'ip', 'link', 'add', 'br0', 'type', 'bridge');
     inSpace(switchSpace, 'ip', 'link', 'set', 'br0', 'up');
     for (const host of this.#hosts) {
-      const space = this.#space(host);
+      const space = this.space(host);
       ip('netns', 'add', space);
       ip('link', 'add', 'eth0', 'netns', space, 'type', 'veth', 'peer', 'name', host, 'netns', switchSpace);
       inSpace(switchSpace, 'ip', 'link', 'set', host, 'master', 'br0', 'up');
@@ -54,7 +54,7 @@ export class TestNetwork {
 
   /** Before a command: runs it on that host. The command keeps its pid. */
   prefix(host: string): readonly string[] {
-    return ['ip', 'netns', 'exec', this.#space(host)];
+    return ['ip', 'netns', 'exec', this.space(host)];
   }
 
   /** From now on nothing passes between the host and the others, silently. `direction` is the host's. */
@@ -93,7 +93,7 @@ export class TestNetwork {
   }
 
   destroy(): void {
-    for (const space of [...this.#hosts.map((host) => this.#space(host)), `${this.#id}-sw`]) {
+    for (const space of [...this.#hosts.map((host) => this.space(host)), `${this.#id}-sw`]) {
       try {
         ip('netns', 'del', space);
       } catch {
@@ -107,12 +107,13 @@ export class TestNetwork {
     }
   }
 
-  #space(host: string): string {
+  /** The network namespace of a host. */
+  space(host: string): string {
     return `${this.#id}-${host}`;
   }
 
   #rule(host: string, ...args: readonly string[]): void {
-    inSpace(this.#space(host), 'iptables', '-w', ...args);
+    inSpace(this.space(host), 'iptables', '-w', ...args);
   }
 }
 

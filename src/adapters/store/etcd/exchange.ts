@@ -1,0 +1,101 @@
+import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { SecureContext } from 'node:tls';
+import { request as httpRequest } from '../../http/node-http.ts';
+import { EtcdFailure, toFailure } from './failures.ts';
+
+/** Beyond this an answer is not read on; lists are asked for in pages that stay below. */
+const MAX_ANSWER_BYTES = 8 << 20;
+/** How long a connection is idle before the kernel asks whether the other end is still there. */
+const TCP_KEEP_ALIVE_MS = 1000;
+
+/** What is at the other end. */
+export interface Peer {
+  readonly url: URL;
+  readonly secureContext: SecureContext | undefined;
+  /** False: a connection of its own. */
+  readonly agent: Agent | false;
+}
+
+export interface Post {
+  readonly path: string;
+  readonly payload: Buffer;
+  readonly headers: OutgoingHttpHeaders;
+  readonly signal: AbortSignal;
+  /** Called when bytes of the request may reach the other end, never before. */
+  readonly onSent: () => void;
+}
+
+/** Posts JSON and reads the whole answer. Rejects with EtcdFailure; what `signal` aborts is given up with whatever connection it has. */
+export async function exchange(peer: Peer, post: Post): Promise<{ readonly status: number; readonly text: string }> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const status = await stream(peer, post, (chunk) => {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) {
+      throw new EtcdFailure('store.unavailable', `an answer of more than ${MAX_ANSWER_BYTES} bytes`, { remedy: 'smaller' });
+    }
+    chunks.push(chunk);
+  });
+  return { status, text: Buffer.concat(chunks).toString('utf8') };
+}
+
+/**
+ * Posts JSON and hands over each piece of the answer as it comes; resolves with the HTTP status at its end. What `onChunk` throws
+ * ends it.
+ */
+export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  let sent = false;
+  const onSent = () => {
+    sent = true;
+    post.onSent();
+  };
+  const request = open(peer, post);
+  const lose = (error: unknown) => {
+    request.destroy();
+    reject(post.signal.aborted ? post.signal.reason : toFailure(error, sent));
+  };
+  request.on('socket', (socket) => {
+    socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
+    if (request.reusedSocket) onSent();
+    else socket.once(isTls(peer) ? 'secureConnect' : 'connect', onSent);
+  });
+  request.on('error', lose);
+  request.on('response', (response: IncomingMessage) => {
+    response.on('data', (chunk: Buffer) => {
+      try {
+        onChunk(chunk);
+      } catch (error) {
+        lose(error);
+      }
+    });
+    response.on('error', lose);
+    response.on('end', () => resolve(response.statusCode ?? 0));
+    // Cut off in the middle: neither 'end' nor, in every case, 'error'.
+    response.on('close', () => {
+      if (!response.readableEnded) lose(new Error('the connection ended within the answer'));
+    });
+  });
+  request.end(post.payload);
+  return promise;
+}
+
+function open({ url, secureContext, agent }: Peer, { path, payload, headers, signal }: Post): ClientRequest {
+  const options = {
+    method: 'POST',
+    // Without the brackets of an IPv6 address.
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port,
+    path: `/v3/${path}`,
+    headers: { ...headers, 'content-type': 'application/json', 'content-length': payload.length },
+    agent,
+    signal,
+  };
+  if (url.protocol === 'http:') return httpRequest(options);
+  return httpsRequest({ ...options, ...(secureContext === undefined ? {} : { secureContext }) });
+}
+
+function isTls({ url }: Peer): boolean {
+  return url.protocol === 'https:';
+}
