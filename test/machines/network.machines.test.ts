@@ -57,7 +57,6 @@ describe('the primary is cut off, under writes: another one leads, it acknowledg
     const { cluster } = machines;
     const run = await isolate(faults[name]);
     expect(run.after).not.toBe(run.before);
-    console.log(name, run.outageMs);
     expect(await cluster.agentLog(run.before)).toContain('rewind: done');
   });
 
@@ -65,7 +64,6 @@ describe('the primary is cut off, under writes: another one leads, it acknowledg
     const run = await faultUnderWrites(machines.cluster, faults.powerOff, { statementTimeoutMs: STATEMENT_TIMEOUT_MS });
     expect(run.after).not.toBe(run.before);
     await machines.cluster.healthy();
-    console.log('powerOff', run.outageMs);
   });
 });
 

@@ -4,7 +4,9 @@ import { Client, type ClientConfig } from 'pg';
 
 /** A host that answers nothing is given up after this, as a careful application would. */
 const CONNECT_TIMEOUT_MS = 500;
-const RETRY_MS = 20;
+const RETRY_MS = 50;
+/** A search ends after this, so that whoever is to stop notices. */
+const SEARCH_MS = 1000;
 
 export interface Acknowledgement {
   readonly number: number;
@@ -45,27 +47,43 @@ interface Found {
   readonly server: string;
 }
 
-/** Connects to the first host that takes writes, asking all of them at once; undefined when none does. */
+/**
+ * Connects to the first host that takes writes, asking all of them at once, each again and again by itself: one that does not answer
+ * holds up no other. Undefined when none has taken writes in time.
+ */
 export async function connectReadWrite(target: Target): Promise<Found | undefined> {
-  const { promise, resolve } = Promise.withResolvers<Found | undefined>();
-  let taken = false;
-  const attempts = target.hosts.map(async ({ host, port }) => {
-    const client = new Client({ ...target.config, host, port, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby');
-      if (rows[0]?.standby === false && !taken) {
-        taken = true;
-        return resolve({ client, server: `${host}:${port}` });
-      }
-    } catch {
-      // Not this one, or not now.
+  const deadline = performance.now() + SEARCH_MS;
+  let found: Found | undefined;
+  const search = async (host: string, port: number) => {
+    while (found === undefined && performance.now() < deadline) {
+      const client = await connectIfPrimary(target, host, port);
+      if (client !== undefined && found === undefined) found = { client, server: `${host}:${port}` };
+      else if (client !== undefined) client.end().catch(() => {});
+      else await sleep(RETRY_MS);
+      if (found !== undefined) return;
     }
-    client.end().catch(() => {});
-  });
-  void Promise.all(attempts).then(() => resolve(undefined));
-  return promise;
+    // Not the first to end: the others may find one yet.
+    throw new Error('no primary here');
+  };
+  await Promise.any(target.hosts.map(({ host, port }) => search(host, port))).catch(() => {});
+  return found;
+}
+
+async function connectIfPrimary({ config }: Target, host: string, port: number): Promise<Client | undefined> {
+  const client = new Client({ ...config, host, port, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await Promise.race([
+      client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby'),
+      rejectAfter(CONNECT_TIMEOUT_MS),
+    ]);
+    if (rows[0]?.standby === false) return client;
+  } catch {
+    // Not this one, or not now.
+  }
+  client.end().catch(() => {});
+  return undefined;
 }
 
 /**
@@ -130,10 +148,7 @@ export class NumberedWriter {
     while (!this.#stop) {
       if (this.#client === undefined) {
         const found = await connectReadWrite(this.#target);
-        if (found === undefined) {
-          await sleep(RETRY_MS);
-          continue;
-        }
+        if (found === undefined) continue;
         this.#client = found.client;
         server = found.server;
       }

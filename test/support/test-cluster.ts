@@ -174,7 +174,9 @@ export class TestCluster {
     return this.until(
       'a leader that serves',
       async () =>
-        (await this.statuses()).find(({ self, leader }) => self.state === 'primary' && leader?.member === self.name)?.self.name,
+        (await this.statuses())
+          .filter(({ self, leader }) => self.state === 'primary' && leader?.member === self.name)
+          .sort((a, b) => (b.leader?.epoch ?? 0) - (a.leader?.epoch ?? 0))[0]?.self.name,
       timeoutMs,
     );
   }

@@ -91,18 +91,21 @@ function sendHeartbeats(turn: Turn, leader: Leader): void {
   const { heartbeatMs, fenceMs } = state.config.timings;
   const promised = state.promise > leader.epoch && leader.reclaiming === null;
   const silent = leader.phase === 'gaveUp' || promised || hasLeft(leader);
-  if (silent || now - leader.heartbeatAt < heartbeatMs) return;
-  turn.setLeader({ heartbeatAt: now });
   const view = state.server?.state === 'primary' ? state.server : null;
   const admits =
-    leader.slots !== null && (leader.phase === 'gating' || leader.phase === 'serving' || leader.phase === 'handover');
+    view !== null &&
+    leader.slots !== null &&
+    (leader.phase === 'gating' || leader.phase === 'serving' || leader.phase === 'handover');
+  // That there is a server to follow is told at once: the gate waits for those who follow.
+  if (silent || (now - leader.heartbeatAt < heartbeatMs && admits === leader.announced)) return;
+  turn.setLeader({ heartbeatAt: now, announced: admits });
   turn.broadcast({
     kind: 'heartbeat',
     epoch: leader.epoch,
     run: state.self.run,
     sentAt: now,
     fenceMs,
-    server: admits && view !== null ? { host: state.self.host, port: state.self.port } : null,
+    server: admits ? { host: state.self.host, port: state.self.port } : null,
     position: view?.position ?? state.leaderSeen?.heartbeat.position ?? { timeline: 0, lsn: 0n },
     lineage: view?.lineage ?? [],
     checkpointed: leader.checkpointed,

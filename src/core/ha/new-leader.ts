@@ -18,6 +18,7 @@ export function newLeader(epoch: number, phase: Leader['phase'], now: number): L
     shortSince: null,
     slots: null,
     heartbeatAt: -Infinity,
+    announced: false,
     renewedAt: -Infinity,
     fenced: false,
     failedStarts: 0,

@@ -1,6 +1,7 @@
 import type { MemberState } from '#domain/member.ts';
 import { foreignData } from './foreign-data.ts';
 import { currentPosition } from './granting.ts';
+import type { Leader } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** Renewed so often though nothing has changed; the record expires after three times as long. */
@@ -31,7 +32,7 @@ function nameState(turn: Turn): MemberState {
   if (job === 'stop') return 'stopping';
   if (job === 'startPrimary' || job === 'startStandby') return 'starting';
   if (state.role.kind === 'candidate') return 'electing';
-  if (state.role.kind === 'leader') return leaderState(state.role.phase);
+  if (state.role.kind === 'leader') return leaderState(state.role);
   switch (state.server?.state) {
     case 'absent':
       return 'empty';
@@ -50,8 +51,8 @@ function nameState(turn: Turn): MemberState {
   }
 }
 
-function leaderState(phase: string): MemberState {
-  if (phase === 'serving') return 'primary';
+function leaderState({ phase, fenced }: Leader): MemberState {
+  if (phase === 'serving') return fenced ? 'gated' : 'primary';
   if (phase === 'gating') return 'gated';
   if (phase === 'preparing') return 'promoting';
   return 'stopping';

@@ -132,6 +132,8 @@ export interface Leader {
   readonly shortSince: number | null;
   readonly slots: readonly Incarnation[] | null;
   readonly heartbeatAt: number;
+  /** The last heartbeat named a server to follow. */
+  readonly announced: boolean;
   readonly renewedAt: number;
   readonly fenced: boolean;
   /** Failed starts in place in a row, and when the next may be tried. */
