@@ -1,5 +1,7 @@
-import { faultUnderWrites } from '../test/support/fault-run.ts';
-import { FAULTS, type Fault, type FaultName } from '../test/support/faults.ts';
+import { type FaultRunOptions, faultUnderWrites } from '../test/support/fault-run.ts';
+import { FAULTS, type Fault } from '../test/support/faults.ts';
+import { Machines } from '../test/support/machines.ts';
+import { networkFaults } from '../test/support/network-faults.ts';
 import { TestCluster } from '../test/support/test-cluster.ts';
 import { type Summary, summarize } from './summary.ts';
 
@@ -8,10 +10,12 @@ export interface FailoverOptions {
   /** Names of faults; empty for all. */
   readonly only: readonly string[];
   readonly json: boolean;
+  /** Members on hosts of their own, and the faults of the network too. */
+  readonly machines: boolean;
 }
 
 interface Row extends Summary {
-  readonly fault: FaultName;
+  readonly fault: string;
   readonly title: string;
   readonly boundMs: number | null;
   /** Statements that were answered with an error, over all runs. */
@@ -19,38 +23,58 @@ interface Row extends Summary {
   readonly failedRuns: readonly string[];
 }
 
-/** Injects each fault again and again into one running cluster under writes. Returns the exit code: 1 when a run failed. */
-export async function benchFailover({ runs, only, json }: FailoverOptions): Promise<number> {
-  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => only.length === 0 || only.includes(name));
-  if (names.length === 0) {
-    process.stderr.write(`There is no such fault; there are ${Object.keys(FAULTS).join(', ')}.\n`);
-    return 2;
+/** What a host that is gone does not hold up: an application with a timeout. On one machine nobody goes without a word. */
+const STATEMENT_TIMEOUT_ON_MACHINES_MS = 1000;
+
+interface Arena {
+  readonly cluster: TestCluster;
+  readonly faults: Readonly<Record<string, Fault>>;
+  readonly options: FaultRunOptions;
+  destroy(): Promise<void>;
+}
+
+async function build(machines: boolean): Promise<Arena> {
+  if (!machines) {
+    const cluster = await TestCluster.start();
+    return { cluster, faults: FAULTS, options: {}, destroy: () => cluster.destroy() };
   }
-  const cluster = await TestCluster.start();
+  const all = await Machines.start();
+  const options = { statementTimeoutMs: STATEMENT_TIMEOUT_ON_MACHINES_MS };
+  return { cluster: all.cluster, faults: { ...FAULTS, ...networkFaults(all) }, options, destroy: () => all.destroy() };
+}
+
+/** Injects each fault again and again into one running cluster under writes. Returns the exit code: 1 when a run failed. */
+export async function benchFailover({ runs, only, json, machines }: FailoverOptions): Promise<number> {
+  const arena = await build(machines);
   try {
+    const names = Object.keys(arena.faults).filter((name) => only.length === 0 || only.includes(name));
+    if (names.length === 0) {
+      process.stderr.write(`There is no such fault; there are ${Object.keys(arena.faults).join(', ')}.\n`);
+      return 2;
+    }
     if (!json)
       process.stdout.write(line('write outage in ms', 'runs', 'minimum', 'median', 'maximum', 'bound', 'failed statements'));
     const rows: Row[] = [];
     for (const name of names) {
-      const row = await measure(cluster, name, runs);
+      const row = await measure(arena, name, runs);
       rows.push(row);
       if (!json) process.stdout.write(describe(row));
     }
     if (json) process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
     return rows.some(({ failedRuns }) => failedRuns.length > 0) ? 1 : 0;
   } finally {
-    await cluster.destroy();
+    await arena.destroy();
   }
 }
 
-async function measure(cluster: TestCluster, name: FaultName, runs: number): Promise<Row> {
-  const fault: Fault = FAULTS[name];
+async function measure({ cluster, faults, options }: Arena, name: string, runs: number): Promise<Row> {
+  const fault = faults[name] as Fault;
   const outages: number[] = [];
   const failedRuns: string[] = [];
   let failedStatements = 0;
   for (let i = 0; i < runs; i++) {
     try {
-      const run = await faultUnderWrites(cluster, fault);
+      const run = await faultUnderWrites(cluster, fault, options);
       outages.push(run.outageMs);
       failedStatements += run.errors.length;
     } catch (error) {

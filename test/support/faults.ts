@@ -179,5 +179,3 @@ export const FAULTS = {
     },
   },
 } as const satisfies Readonly<Record<string, Fault>>;
-
-export type FaultName = keyof typeof FAULTS;
