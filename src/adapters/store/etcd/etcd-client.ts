@@ -24,7 +24,9 @@ export class EtcdClient {
 
   constructor(urls: readonly string[], credentials: Credentials, timeoutMs: number) {
     this.timeoutMs = timeoutMs;
-    this.order = new EndpointOrder(urls.map((url) => new Endpoint(url, credentials, timeoutMs)));
+    // Named twice, a silent member would be asked twice.
+    const different = [...new Set(urls.map((url) => new URL(url).origin))];
+    this.order = new EndpointOrder(different.map((url) => new Endpoint(url, credentials, timeoutMs)));
   }
 
   /** Aborts when the store is closed. */
