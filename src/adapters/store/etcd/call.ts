@@ -9,6 +9,14 @@ const IMPATIENT_AFTER_MS = 250;
 /** Between two rounds through all endpoints, doubling: an election may be under way. */
 const ROUND_PAUSE_MS = { first: 25, longest: 200 } as const;
 
+export interface CallOptions {
+  /** By performance.now(). */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  /** Throws EtcdFailure for an answer that is not to be taken. */
+  readonly check: (answer: EtcdAnswer) => void;
+}
+
 interface Attempt {
   readonly controller: AbortController;
   readonly startedAt: number;
@@ -24,6 +32,7 @@ export class Call {
   readonly #request: EtcdRequest;
   readonly #deadline: number;
   readonly #signal: AbortSignal;
+  readonly #check: (answer: EtcdAnswer) => void;
   readonly #result = Promise.withResolvers<EtcdAnswer>();
   readonly #running = new Map<Endpoint, Attempt>();
   readonly #tried = new Set<Endpoint>();
@@ -34,12 +43,12 @@ export class Call {
   #impatience: NodeJS.Timeout | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  /** `deadline`: by performance.now(). */
-  constructor(order: EndpointOrder, request: EtcdRequest, deadline: number, signal: AbortSignal) {
+  constructor(order: EndpointOrder, request: EtcdRequest, { deadline, signal, check }: CallOptions) {
     this.#order = order;
     this.#request = request;
     this.#deadline = deadline;
     this.#signal = signal;
+    this.#check = check;
   }
 
   async run(): Promise<EtcdAnswer> {
@@ -89,10 +98,13 @@ export class Call {
     const onSent = () => {
       attempt.sent = true;
     };
-    endpoint.send(this.#request, { signal: attempt.controller.signal, onSent }).then(
-      (answer) => this.#answered(endpoint, answer),
-      (error) => this.#failed(endpoint, error),
-    );
+    endpoint
+      .send(this.#request, { signal: attempt.controller.signal, onSent })
+      .then((answer) => {
+        this.#check(answer);
+        this.#answered(endpoint, answer);
+      })
+      .catch((error) => this.#failed(endpoint, error));
   }
 
   /** Nobody has answered for a while. */

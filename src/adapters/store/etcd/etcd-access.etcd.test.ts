@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Store, StoreChange } from '#domain/ports/store.ts';
 import { createAuthority, issueCertificate } from '../../tls/authority.ts';
 import { eventually, until } from '../conformance/store-bench.ts';
@@ -171,9 +171,8 @@ describe('User and password', () => {
   });
 
   test('a file that everybody may read, or that holds nothing, is refused', async () => {
-    const etcd = await startEtcd();
-    const open = (passwordFile: string) => openWith({ endpoints: etcd.endpoints, user: 'agent', passwordFile });
-    for (const file of [fileIn(etcd, 'open', PASSWORD, 0o644), fileIn(etcd, 'empty', '\n'), join(etcd.folder, 'missing')]) {
+    const open = (passwordFile: string) => openPart({ user: 'agent', passwordFile });
+    for (const file of [fileIn(shared, 'open', PASSWORD, 0o644), fileIn(shared, 'empty', '\n'), join(shared.folder, 'missing')]) {
       const error = await open(file).catch((reason: Error) => reason);
       expect(error).toMatchObject({ code: 'store.denied' });
       expect((error as Error).message).toContain(file);
@@ -181,6 +180,19 @@ describe('User and password', () => {
     }
   });
 });
+
+/** For the tests that do nothing to it: one etcd, and a part of its own for each store. */
+let shared: EtcdCluster;
+let parts = 0;
+beforeAll(async () => {
+  shared = await EtcdCluster.start();
+});
+afterAll(() => shared.remove());
+
+function openPart(options: Partial<EtcdStoreOptions> = {}): Promise<Store> {
+  parts += 1;
+  return openWith({ endpoints: shared.endpoints, prefix: `${PREFIX}${parts}/`, ...options });
+}
 
 describe('Rubbish in the place of etcd', () => {
   const kinds: readonly Rubbish[] = ['html', 'truncated', 'empty object', 'endless', 'nothing', 'another API'];
@@ -192,8 +204,7 @@ describe('Rubbish in the place of etcd', () => {
     await expect(alone.list('')).rejects.toMatchObject(UNAVAILABLE);
     await expect(alone.compareAndSet('a', null, 1)).rejects.toMatchObject(UNAVAILABLE);
     expect(rubbish.largest).toBeLessThan(32 << 20);
-    const etcd = await startEtcd();
-    const store = await openWith({ endpoints: [rubbish.url, ...etcd.endpoints] });
+    const store = await openPart({ endpoints: [rubbish.url, ...shared.endpoints] });
     const changes: StoreChange[] = [];
     store.watch('', (change) => changes.push(change), new AbortController().signal);
     expect(await store.get('a')).toBeUndefined();
@@ -204,8 +215,7 @@ describe('Rubbish in the place of etcd', () => {
 
 describe('What is large, and what is left behind', () => {
   test('a list larger than a message comes in pages, and so does a watch of it', async () => {
-    const etcd = await startEtcd();
-    const store = await openWith({ endpoints: etcd.endpoints, timeoutMs: 10_000 });
+    const store = await openPart({ timeoutMs: 10_000 });
     const value = 'x'.repeat(1_000_000);
     for (let key = 0; key < 12; key++) await store.put(`k${String(key).padStart(2, '0')}`, value);
     const listed = await store.list('');
@@ -217,8 +227,7 @@ describe('What is large, and what is left behind', () => {
   });
 
   test('a listener that throws does not keep others from hearing', async () => {
-    const etcd = await startEtcd();
-    const store = await openWith({ endpoints: etcd.endpoints });
+    const store = await openPart();
     const seen: unknown[] = [];
     const warned: unknown[] = [];
     const onWarning = (warning: Error) => warned.push(warning.message);
@@ -236,10 +245,9 @@ describe('What is large, and what is left behind', () => {
   });
 
   test('a value that is not JSON is there and unreadable', async () => {
-    const etcd = await startEtcd();
-    const store = await openWith({ endpoints: etcd.endpoints });
+    const store = await openPart();
     const base64 = (text: string) => Buffer.from(text).toString('base64');
-    await etcd.call('kv/put', { key: base64(`${PREFIX}a`), value: base64('not JSON') });
+    await shared.call('kv/put', { key: base64(`${PREFIX}${parts}/a`), value: base64('not JSON') });
     const found = await store.get('a');
     expect(found).toMatchObject({ value: undefined });
     expect(await store.compareAndSet('a', null, 1)).toMatchObject({ ok: false });
@@ -247,10 +255,9 @@ describe('What is large, and what is left behind', () => {
   });
 
   test('a closed store leaves nothing that keeps its process alive', async () => {
-    const etcd = await startEtcd();
     const program = `
       const { openEtcdStore } = await import(${JSON.stringify(new URL('./etcd-store.ts', import.meta.url).href)});
-      const endpoints = ${JSON.stringify(etcd.endpoints)};
+      const endpoints = ${JSON.stringify(shared.endpoints)};
       const store = await openEtcdStore({ endpoints, prefix: '/a/' });
       const heard = Promise.withResolvers();
       store.watch('', heard.resolve, new AbortController().signal);

@@ -170,6 +170,16 @@ describe('Three members of etcd', () => {
   });
 });
 
+test('Endpoints of two clusters of etcd: the first that answered is the store', async () => {
+  const [first, second] = [await startEtcd(1), await startEtcd(1)];
+  const store = await openAt([...first.endpoints, ...second.endpoints]);
+  await store.put('a', 1);
+  await first.killAll();
+  await expect(store.get('a')).rejects.toThrow(/another cluster of etcd/);
+  await first.startAll();
+  expect((await eventually(() => store.get('a')))?.value).toBe(1);
+});
+
 type Counts = Readonly<Record<string, number>>;
 
 /** Adds 1 by compare-and-set until `rolling` is done; gives how many were acknowledged, or found to have been done. */
