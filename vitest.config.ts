@@ -44,6 +44,7 @@ export default defineConfig({
           exclude,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          fileParallelism: false,
           sequence: { groupOrder: 3 },
         },
       },

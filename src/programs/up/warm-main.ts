@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import '#adapters/store/etcd/etcd-store.ts';
 import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
 import '#programs/agent/agent.ts';
 import '#programs/agent/agent-log.ts';

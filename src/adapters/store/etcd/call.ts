@@ -6,8 +6,16 @@ import type { EtcdRequest } from './requests.ts';
 
 /** After this long without an answer the next endpoint is asked, too; and a connection that long in the making is given up. */
 const IMPATIENT_AFTER_MS = 250;
-/** Between two rounds through all endpoints, as long as an election may take. */
-const ROUND_PAUSE_MS = 50;
+/** Between two rounds through all endpoints, doubling: an election may be under way. */
+const ROUND_PAUSE_MS = { first: 25, longest: 200 } as const;
+
+export interface CallOptions {
+  /** By performance.now(). */
+  readonly deadline: number;
+  readonly signal: AbortSignal;
+  /** Throws EtcdFailure for an answer that is not to be taken. */
+  readonly check: (answer: EtcdAnswer) => void;
+}
 
 interface Attempt {
   readonly controller: AbortController;
@@ -24,21 +32,23 @@ export class Call {
   readonly #request: EtcdRequest;
   readonly #deadline: number;
   readonly #signal: AbortSignal;
+  readonly #check: (answer: EtcdAnswer) => void;
   readonly #result = Promise.withResolvers<EtcdAnswer>();
   readonly #running = new Map<Endpoint, Attempt>();
   readonly #tried = new Set<Endpoint>();
   readonly #failures = new Map<Endpoint, EtcdFailure>();
   readonly #startedAt = performance.now();
+  #rounds = 0;
   #settled = false;
   #impatience: NodeJS.Timeout | undefined;
   #pause: NodeJS.Timeout | undefined;
 
-  /** `deadline`: by performance.now(). */
-  constructor(order: EndpointOrder, request: EtcdRequest, deadline: number, signal: AbortSignal) {
+  constructor(order: EndpointOrder, request: EtcdRequest, { deadline, signal, check }: CallOptions) {
     this.#order = order;
     this.#request = request;
     this.#deadline = deadline;
     this.#signal = signal;
+    this.#check = check;
   }
 
   async run(): Promise<EtcdAnswer> {
@@ -61,12 +71,18 @@ export class Call {
     if (this.#settled) return;
     const endpoint = this.#untried()[0];
     if (endpoint !== undefined) return this.#start(endpoint);
-    if (this.#running.size > 0 || this.#pause !== undefined) return;
-    this.#pause = setTimeout(() => {
-      this.#pause = undefined;
-      this.#tried.clear();
-      this.#next();
-    }, ROUND_PAUSE_MS);
+    // Beside one that says nothing the others are asked again; a write that may be under way is not.
+    const isSilent = this.#running.size === this.#order.all.length || (this.#running.size > 0 && !this.#request.repeatable);
+    if (isSilent || this.#pause !== undefined) return;
+    this.#rounds += 1;
+    this.#pause = setTimeout(
+      () => {
+        this.#pause = undefined;
+        this.#tried.clear();
+        this.#next();
+      },
+      Math.min(ROUND_PAUSE_MS.longest, ROUND_PAUSE_MS.first * 2 ** Math.min(this.#rounds, 10)),
+    );
   }
 
   #untried(): Endpoint[] {
@@ -82,10 +98,13 @@ export class Call {
     const onSent = () => {
       attempt.sent = true;
     };
-    endpoint.send(this.#request, { signal: attempt.controller.signal, onSent }).then(
-      (answer) => this.#answered(endpoint, answer),
-      (error) => this.#failed(endpoint, error),
-    );
+    endpoint
+      .send(this.#request, { signal: attempt.controller.signal, onSent })
+      .then((answer) => {
+        this.#check(answer);
+        this.#answered(endpoint, answer);
+      })
+      .catch((error) => this.#failed(endpoint, error));
   }
 
   /** Nobody has answered for a while. */
@@ -113,9 +132,10 @@ export class Call {
     if (this.#settled || !this.#running.delete(endpoint)) return;
     if (!(error instanceof EtcdFailure)) return this.#settle(() => this.#result.reject(error));
     const mayRepeat = error.harmless || this.#request.repeatable;
-    this.#failures.set(endpoint, error);
-    if (error.remedy === 'elsewhere') this.#order.failed(endpoint);
-    if (error.remedy !== 'elsewhere' || !mayRepeat) return this.#settle(() => this.#result.reject(this.#sumUp(error)));
+    this.#note(endpoint, error);
+    const isDecisive = error.remedy === 'smaller' ? this.#request.shrinkable === true : error.remedy !== 'elsewhere';
+    if (!isDecisive) this.#order.failed(endpoint);
+    if (isDecisive || !mayRepeat) return this.#settle(() => this.#result.reject(this.#sumUp(error)));
     this.#next();
   }
 
@@ -124,9 +144,15 @@ export class Call {
     const silent = `no answer within ${Math.round(performance.now() - this.#startedAt)} ms`;
     for (const [endpoint, { sent }] of this.#running) {
       this.#order.failed(endpoint);
-      this.#failures.set(endpoint, new EtcdFailure('store.unavailable', silent, { harmless: !sent }));
+      this.#note(endpoint, new EtcdFailure('store.unavailable', silent, { harmless: !sent }));
     }
     this.#settle(() => this.#result.reject(this.#sumUp()));
+  }
+
+  #note(endpoint: Endpoint, failure: EtcdFailure): void {
+    // A certificate that is refused shows as a broken connection every other time: what says more stays.
+    const known = this.#failures.get(endpoint)?.code ?? 'store.unavailable';
+    if (known === 'store.unavailable' || failure.code !== 'store.unavailable') this.#failures.set(endpoint, failure);
   }
 
   /** With the code of `decisive`, or the one that all failures share; and with what every endpoint said. */

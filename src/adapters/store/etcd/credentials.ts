@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { fail } from '#domain/errors.ts';
@@ -23,6 +24,7 @@ export interface Credentials {
   readonly user: EtcdUser | undefined;
 }
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 const MAX_PASSWORD_BYTES = 4096;
 
 /** Errors: `tls.invalid`, `store.denied`; both name the file. */
@@ -44,6 +46,8 @@ function toContext(
 ): SecureContext {
   const create = (options: Parameters<typeof createSecureContext>[0], place: string) => {
     try {
+      // Those that cannot be read would be passed over without a word, and then nobody trusted.
+      for (const pem of String(options?.ca ?? '').match(CERTIFICATE) ?? []) new X509Certificate(pem);
       return createSecureContext({ ...options, minVersion: 'TLSv1.2' });
     } catch (error) {
       // OpenSSL's messages name no file and hold nothing of the key.
@@ -65,7 +69,6 @@ async function readPem(path: string): Promise<string> {
   } catch (error) {
     return fail('tls.invalid', (error as Error).message, error);
   }
-  // OpenSSL takes an authority without any certificate for one that trusts nobody.
   if (!text.includes('-----BEGIN ')) fail('tls.invalid', `${path}: holds no PEM`);
   return text;
 }

@@ -34,14 +34,15 @@ export class Endpoint {
   /** Of a member of its own each: it forgets tokens when it restarts, and after five minutes in which nobody showed it one. */
   #token: Promise<string | undefined> | undefined;
 
-  constructor(url: string, credentials: Credentials, loginTimeoutMs: number) {
-    const parsed = new URL(url);
-    this.name = parsed.origin;
+  /** `name`: its URL, without a path. */
+  constructor(name: string, credentials: Credentials, loginTimeoutMs: number) {
+    const url = new URL(name);
+    this.name = name;
     this.#credentials = credentials;
     this.#loginTimeoutMs = loginTimeoutMs;
     const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_IDLE_SOCKETS, scheduling: 'lifo' as const };
-    this.#agent = parsed.protocol === 'http:' ? new HttpAgent(options) : new HttpsAgent(options);
-    this.#peer = { url: parsed, secureContext: credentials.secureContext, agent: this.#agent };
+    this.#agent = url.protocol === 'http:' ? new HttpAgent(options) : new HttpsAgent(options);
+    this.#peer = { url, secureContext: credentials.secureContext, agent: this.#agent };
   }
 
   /** Rejects with EtcdFailure, or with the signal's reason. */

@@ -4,6 +4,7 @@ import { Call } from './call.ts';
 import type { Credentials } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
 import { EndpointOrder } from './endpoint-order.ts';
+import { EtcdFailure } from './failures.ts';
 import type { EtcdRequest } from './requests.ts';
 
 /** Calls that may be under way. */
@@ -20,11 +21,14 @@ export class EtcdClient {
   readonly timeoutMs: number;
   readonly order: EndpointOrder;
   readonly #closing = new AbortController();
+  #clusterId: string | undefined;
   #outstanding = 0;
 
   constructor(urls: readonly string[], credentials: Credentials, timeoutMs: number) {
     this.timeoutMs = timeoutMs;
-    this.order = new EndpointOrder(urls.map((url) => new Endpoint(url, credentials, timeoutMs)));
+    // Named twice, a silent member would be asked twice.
+    const different = [...new Set(urls.map((url) => new URL(url).origin))];
+    this.order = new EndpointOrder(different.map((url) => new Endpoint(url, credentials, timeoutMs)));
   }
 
   /** Aborts when the store is closed. */
@@ -44,7 +48,7 @@ export class EtcdClient {
     this.#outstanding += 1;
     try {
       const given = signal === undefined ? this.closing : AbortSignal.any([this.closing, signal]);
-      return await new Call(this.order, request, deadline, given).run();
+      return await new Call(this.order, request, { deadline, signal: given, check: (answer) => this.#check(answer) }).run();
     } catch (error) {
       signal?.throwIfAborted();
       if (this.closing.aborted) fail('store.unavailable', 'the store was closed');
@@ -57,5 +61,18 @@ export class EtcdClient {
   close(): void {
     this.#closing.abort();
     for (const endpoint of this.order.all) endpoint.close();
+  }
+
+  /**
+   * Endpoints of two clusters of etcd would be two stores, each with a leader of its own; and another cluster in the place of this
+   * one has forgotten who leads. Until this process starts anew the first that answered is the one.
+   */
+  #check({ clusterId }: EtcdAnswer): void {
+    this.#clusterId ??= clusterId;
+    if (clusterId === this.#clusterId) return;
+    throw new EtcdFailure(
+      'store.unavailable',
+      `it belongs to another cluster of etcd (${clusterId}) than before (${this.#clusterId})`,
+    );
   }
 }

@@ -58,7 +58,9 @@ export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void)
   };
   request.on('socket', (socket) => {
     socket.setKeepAlive(true, TCP_KEEP_ALIVE_MS);
-    if (request.reusedSocket) onSent();
+    // One that waited for a connection of another request gets it open, and is not told so (`reusedSocket`).
+    const { secureConnecting } = socket as { secureConnecting?: boolean };
+    if (!socket.connecting && secureConnecting !== true) onSent();
     else socket.once(isTls(peer) ? 'secureConnect' : 'connect', onSent);
   });
   request.on('error', lose);

@@ -1,10 +1,10 @@
 import { decodeKeyValue, type StoredText, toNumber } from './encoding.ts';
 import type { CallLimits, EtcdClient } from './etcd-client.ts';
 import { EtcdFailure } from './failures.ts';
-import { readPage, readSummary } from './requests.ts';
+import { type Page, readPage, readSummary } from './requests.ts';
 
 /** Keys a page. The second one when an answer was too large: as many of the largest values as a message holds. */
-const PAGE_KEYS = [128, 2] as const;
+const PAGES = { many: { limit: 128, shrinkable: true }, few: { limit: 2, shrinkable: false } } as const;
 
 /** Everything under a prefix as it stood at one revision. */
 export interface Listing {
@@ -24,12 +24,11 @@ export interface Summary {
 
 /** Lists what begins with `root` + `prefix`; the keys come without `root`. */
 export async function list(client: EtcdClient, root: string, prefix: string, limits: CallLimits): Promise<Listing> {
-  const [many, few] = PAGE_KEYS;
   try {
-    return await listInPages(client, root, prefix, limits, many);
+    return await listInPages(client, root, prefix, limits, PAGES.many);
   } catch (error) {
     if (!(error instanceof EtcdFailure) || error.remedy !== 'smaller') throw error;
-    return listInPages(client, root, prefix, limits, few);
+    return listInPages(client, root, prefix, limits, PAGES.few);
   }
 }
 
@@ -45,13 +44,13 @@ export function pairsOf(body: unknown, root: string): StoredText[] {
   return Array.isArray(kvs) ? kvs.map((pair) => decodeKeyValue(pair, root)) : [];
 }
 
-async function listInPages(client: EtcdClient, root: string, prefix: string, limits: CallLimits, size: number): Promise<Listing> {
-  const first = await client.call(readPage(root + prefix, size), limits);
+async function listInPages(client: EtcdClient, root: string, prefix: string, limits: CallLimits, page: Page): Promise<Listing> {
+  const first = await client.call(readPage(root + prefix, page), limits);
   const { clusterId, revision } = first;
   const entries = pairsOf(first.body, root);
   for (let { body } = first; body.more === true; ) {
     const after = root + (entries.at(-1)?.key ?? '');
-    ({ body } = await client.call(readPage(root + prefix, size, { after, revision }), limits));
+    ({ body } = await client.call(readPage(root + prefix, { ...page, from: { after, revision } }), limits));
     entries.push(...pairsOf(body, root));
   }
   return { clusterId, revision, entries };

@@ -7,21 +7,28 @@ export interface EtcdRequest {
   readonly body: unknown;
   /** True: carried out twice it does no harm, so that it may be sent again, and to several endpoints at once. */
   readonly repeatable: boolean;
+  /** True: where its answer is too large, its sender asks for less. Others then ask elsewhere. */
+  readonly shrinkable?: boolean;
 }
 
 export function readKey(key: string): EtcdRequest {
   return { path: 'kv/range', body: { key: encode(key) }, repeatable: true };
 }
 
-/** A page of what begins with `prefix`, by key: behind the key `after`, as it stood at `revision` (both absent: from the first, now). */
-export function readPage(
-  prefix: string,
-  limit: number,
-  from?: { readonly after: string; readonly revision: number },
-): EtcdRequest {
+export interface Page {
+  /** Keys, at most. */
+  readonly limit: number;
+  readonly shrinkable: boolean;
+  /** Begin behind that key, and read as of that revision. Default: from the first key, now. */
+  readonly from?: { readonly after: string; readonly revision: number };
+}
+
+/** A page of what begins with `prefix`, by key. */
+export function readPage(prefix: string, { limit, shrinkable, from }: Page): EtcdRequest {
   const start = from === undefined ? encode(prefix) : encode(`${from.after}\0`);
   const at = from === undefined ? {} : { revision: String(from.revision) };
-  return { path: 'kv/range', body: { key: start, range_end: encodeEnd(prefix), limit: String(limit), ...at }, repeatable: true };
+  const body = { key: start, range_end: encodeEnd(prefix), limit: String(limit), ...at };
+  return { path: 'kv/range', body, repeatable: true, shrinkable };
 }
 
 /** How many keys there are, and which was written last: all that tells whether a listing is still the present. */
