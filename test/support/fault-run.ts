@@ -45,7 +45,7 @@ export async function underWrites(
   );
   for (const writer of writers) writer.start();
   try {
-    await Promise.all(writers.map((writer) => writer.advance(WARM_UP_ROWS, 10_000)));
+    await Promise.all(writers.map((writer) => writer.advance(WARM_UP_ROWS, 30_000)));
     const since = performance.now();
     await inject(before, writers);
     await Promise.all(writers.map((writer) => writer.advance(ROWS_AFTER, options.recoverMs ?? 30_000)));

@@ -18,7 +18,8 @@ export interface OutgoingLinkOptions {
   onLost(): void;
 }
 
-const CONNECT_TIMEOUT_MS = 500;
+/** Longer than the longest way there and back over which a cluster can be kept together by these heartbeats. */
+const CONNECT_TIMEOUT_MS = 1000;
 /** Of TLS and the upgrade. Longer, so that a peer that is stopped and goes on finds a link that only has to be finished. */
 const HANDSHAKE_TIMEOUT_MS = 2000;
 const FIRST_BACKOFF_MS = 50;

@@ -31,7 +31,8 @@ export function upstreamParts(
     sslcert: layout.certFile,
     sslkey: layout.keyFile,
     channel_binding: 'require',
-    connect_timeout: '2',
+    // Of a clone or a rewind, which takes six trips to and fro until it is let in.
+    connect_timeout: '5',
     keepalives_idle: '1',
     keepalives_interval: '1',
     keepalives_count: '3',

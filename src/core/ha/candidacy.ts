@@ -11,7 +11,7 @@ import type { Answered, Candidate } from './state.ts';
 import type { Turn } from './turn.ts';
 import { type Ballot, judge, type Verdict } from './verdict.ts';
 
-/** Nobody waits longer for the answer of somebody who may be dead. */
+/** Where the answers that are there suffice, nobody waits longer for that of somebody who may be dead. */
 const ASK_TIMEOUT_MS = 250;
 /** A claim against a record that was read longer ago is not begun: the store may be away. */
 const FRESH_RECORD_MS = 1000;
@@ -118,12 +118,14 @@ function whileAsking(turn: Turn, candidate: Candidate, record: LeaderRecord): vo
   const lag = asyncLag(turn, own);
   if (lag !== null) return standDown(turn, lag);
   const verdict = judge(turn, record, ballot(turn, own), willing(candidate));
+  // Over a slow wire the answer that is missing may be on its way, and asking anew would only begin the wait again.
+  const awaited = missing.length > 0 && waitedMs < state.config.timings.promiseTimeoutMs;
   if (verdict.kind === 'insufficient') {
-    if (waitedMs < ASK_TIMEOUT_MS) return;
+    if (waitedMs < ASK_TIMEOUT_MS || awaited) return;
     return standDown(turn, `H8: ${verdict.why}`);
   }
   if (verdict.kind === 'fetch' && verdict.from.name === record.member) {
-    if (waitedMs < ASK_TIMEOUT_MS) return;
+    if (waitedMs < ASK_TIMEOUT_MS || awaited) return;
     return standDown(turn, ONLY_THE_LEADER);
   }
   requestPromises(turn, candidate);

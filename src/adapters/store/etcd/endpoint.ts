@@ -1,10 +1,9 @@
 import type { Agent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import { Agent as HttpAgent } from '../../http/node-http.ts';
 import { type EtcdAnswer, readAnswer } from './answers.ts';
 import type { Credentials } from './credentials.ts';
 import { exchange, type Peer, type Post, stream } from './exchange.ts';
 import { EtcdFailure } from './failures.ts';
+import { lastingAgent } from './lasting-agent.ts';
 import type { EtcdRequest } from './requests.ts';
 
 /** Connections to one member of etcd at a time, without the watch's. */
@@ -41,7 +40,7 @@ export class Endpoint {
     this.#credentials = credentials;
     this.#loginTimeoutMs = loginTimeoutMs;
     const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_IDLE_SOCKETS, scheduling: 'lifo' as const };
-    this.#agent = url.protocol === 'http:' ? new HttpAgent(options) : new HttpsAgent(options);
+    this.#agent = lastingAgent(url.protocol, options);
     this.#peer = { url, secureContext: credentials.secureContext, agent: this.#agent };
   }
 

@@ -274,6 +274,18 @@ describe('A network between', () => {
     await until(() => changes.at(-1)?.current === undefined && changes.length > 0);
   });
 
+  test('a handshake and an answer that take longer together than a call may: the next call finds the handshake done', async () => {
+    const etcd = await EtcdCluster.start({ tls: { clients: false } });
+    endings.push(() => etcd.remove());
+    const relay = await relayTo(etcd.endpoints[0] ?? '');
+    relay.delayMs = 300;
+    const { caFile = '' } = etcd.clientFiles ?? {};
+    const store = await openEtcdStore({ endpoints: [relay.url], prefix: PREFIX, timeoutMs: 500, caFile });
+    endings.push(() => store.close());
+    await expect(store.get('a')).rejects.toMatchObject(UNAVAILABLE);
+    expect(await eventually(() => store.get('a'))).toBeUndefined();
+  });
+
   test('answers slower than the time of a call: it rejects, and later ones work', async () => {
     const etcd = await startEtcd(1);
     const relay = await relayTo(etcd.endpoints[0] ?? '');

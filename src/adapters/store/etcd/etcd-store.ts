@@ -15,11 +15,12 @@ export interface EtcdStoreOptions extends CredentialFiles {
   readonly endpoints: readonly string[];
   /** What every key begins with; it ends in a slash. */
   readonly prefix: string;
-  /** How long a call may take. Default 1000. */
+  /** How long a call may take. Default 2000. */
   readonly timeoutMs?: number;
 }
 
-const DEFAULT_TIMEOUT_MS = 1000;
+/** A key that expires takes two calls: where the way there and back takes 600 ms, they fit in with a packet lost. */
+const DEFAULT_TIMEOUT_MS = 2000;
 const MAX_VALUE_BYTES = 1 << 20;
 
 /**

@@ -64,6 +64,11 @@ export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void)
     else socket.once(isTls(peer) ? 'secureConnect' : 'connect', onSent);
   });
   request.on('error', lose);
+  // A request that still waits for a connection would hear of its end only with that.
+  const onAbort = () => lose(post.signal.reason);
+  const forget = () => post.signal.removeEventListener('abort', onAbort);
+  post.signal.addEventListener('abort', onAbort, { once: true });
+  promise.then(forget, forget);
   request.on('response', (response: IncomingMessage) => {
     response.on('data', (chunk: Buffer) => {
       try {

@@ -1,0 +1,79 @@
+import type { Agent, AgentOptions } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Agent as HttpAgent } from '../../http/node-http.ts';
+
+/** A connection in the making is given up after this: a lost first packet, sent again after a second, and a slow wire fit in. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** More at once are of no use to anybody; the oldest goes. */
+const MAX_CONNECTING = 4;
+
+type Done = ((error: Error | null, stream: Duplex) => void) | undefined;
+
+/**
+ * Connections that outlive the call that asked for them: where a handshake and an answer together take longer than a call may, the next
+ * call finds the handshake done. With Node's own agents it would be begun, and given up, every time.
+ */
+class Connecting {
+  readonly #sockets = new Set<Socket>();
+
+  hand(socket: Socket, openEvent: 'connect' | 'secureConnect', done: Done): undefined {
+    const [oldest] = this.#sockets;
+    if (this.#sockets.size >= MAX_CONNECTING) oldest?.destroy(new Error('others connect already'));
+    this.#sockets.add(socket);
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
+      CONNECT_TIMEOUT_MS,
+    );
+    const settle = () => {
+      clearTimeout(timer);
+      this.#sockets.delete(socket);
+      socket.off('error', onError).off('close', onClose);
+    };
+    const onError = (error: Error) => {
+      settle();
+      done?.(error, socket);
+    };
+    const onClose = () => onError(new Error('the connection was closed in the making'));
+    socket.once('error', onError).once('close', onClose);
+    socket.once(openEvent, () => {
+      settle();
+      done?.(null, socket);
+    });
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+class LastingHttpAgent extends HttpAgent {
+  readonly #connecting = new Connecting();
+
+  override createConnection(options: object, done?: Done): undefined {
+    return this.#connecting.hand(super.createConnection(options) as Socket, 'connect', done);
+  }
+
+  override destroy(): void {
+    this.#connecting.close();
+    super.destroy();
+  }
+}
+
+class LastingHttpsAgent extends HttpsAgent {
+  readonly #connecting = new Connecting();
+
+  override createConnection(options: object, done?: Done): undefined {
+    return this.#connecting.hand(super.createConnection(options) as Socket, 'secureConnect', done);
+  }
+
+  override destroy(): void {
+    this.#connecting.close();
+    super.destroy();
+  }
+}
+
+export function lastingAgent(protocol: string, options: AgentOptions): Agent {
+  return protocol === 'http:' ? new LastingHttpAgent(options) : new LastingHttpsAgent(options);
+}
