@@ -144,7 +144,8 @@ export class Call {
     const silent = `no answer within ${Math.round(performance.now() - this.#startedAt)} ms`;
     for (const [endpoint, { sent }] of this.#running) {
       this.#order.failed(endpoint);
-      this.#note(endpoint, new EtcdFailure('store.unavailable', silent, { harmless: !sent }));
+      // What it said in an earlier round tells more.
+      if (!this.#failures.has(endpoint)) this.#note(endpoint, new EtcdFailure('store.unavailable', silent, { harmless: !sent }));
     }
     this.#settle(() => this.#result.reject(this.#sumUp()));
   }

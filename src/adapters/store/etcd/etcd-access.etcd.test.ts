@@ -199,7 +199,7 @@ describe('Rubbish in the place of etcd', () => {
   test.each(kinds)('%s: an error in time, bounded, and another endpoint answers', async (kind) => {
     const rubbish = await RubbishServer.start(kind);
     endings.push(() => rubbish.close());
-    const alone = await openWith({ endpoints: [rubbish.url], timeoutMs: 500 });
+    const alone = await openWith({ endpoints: [rubbish.url], timeoutMs: 300 });
     await expect(alone.get('a')).rejects.toMatchObject(UNAVAILABLE);
     await expect(alone.list('')).rejects.toMatchObject(UNAVAILABLE);
     await expect(alone.compareAndSet('a', null, 1)).rejects.toMatchObject(UNAVAILABLE);

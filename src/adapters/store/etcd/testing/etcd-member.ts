@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 
 export interface EtcdMemberOptions {
   readonly name: string;
@@ -48,6 +49,7 @@ export class EtcdMember {
     const [command = 'etcd', ...rest] = this.#command();
     const child = spawn(command, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // etcd 3.4 refuses to run there without it.
       env: { ...process.env, ETCD_UNSUPPORTED_ARCH: 'arm64' },
     });
     this.#child = child;
@@ -85,8 +87,10 @@ export class EtcdMember {
   }
 
   /** It answers nobody and its connections stay, as behind a network that swallows everything. */
-  stop(): void {
+  async stop(): Promise<void> {
     process.kill(this.pid, 'SIGSTOP');
+    // One thread after the other: until the last one is stopped, it may still answer.
+    while (!isStopped(this.pid)) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   continue(): void {
@@ -107,4 +111,9 @@ export class EtcdMember {
       ...extraArguments,
     ];
   }
+}
+
+function isStopped(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`;
+  return readdirSync(tasks).every((task) => /\) [Tt] /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')));
 }
