@@ -142,8 +142,8 @@ export class Call {
   #giveUp(): void {
     if (this.#settled) return;
     const silent = `no answer within ${Math.round(performance.now() - this.#startedAt)} ms`;
-    for (const [endpoint, { sent }] of this.#running) {
-      this.#order.failed(endpoint);
+    for (const [endpoint, { sent, startedAt }] of this.#running) {
+      this.#order.failed(endpoint, startedAt);
       // What it said in an earlier round tells more.
       if (!this.#failures.has(endpoint)) this.#note(endpoint, new EtcdFailure('store.unavailable', silent, { harmless: !sent }));
     }

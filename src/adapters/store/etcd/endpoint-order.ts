@@ -24,11 +24,11 @@ export class EndpointOrder {
     this.#failures.delete(endpoint);
   }
 
-  /** It refused, or said nothing. */
-  failed(endpoint: Endpoint): void {
+  /** It refused, or said nothing since that moment (performance.now()). */
+  failed(endpoint: Endpoint, silentSince = performance.now()): void {
     if (this.#preferred === endpoint) this.#preferred = undefined;
     this.#count += 1;
     this.#failures.set(endpoint, this.#count);
-    endpoint.lose();
+    endpoint.lose(silentSince);
   }
 }

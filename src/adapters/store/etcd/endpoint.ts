@@ -1,7 +1,7 @@
 import type { Agent } from 'node:http';
 import { type EtcdAnswer, readAnswer } from './answers.ts';
 import type { Credentials } from './credentials.ts';
-import { exchange, type Peer, type Post, stream } from './exchange.ts';
+import { exchange, lastAnswerAt, type Peer, type Post, stream } from './exchange.ts';
 import { EtcdFailure } from './failures.ts';
 import { lastingAgent } from './lasting-agent.ts';
 import type { EtcdRequest } from './requests.ts';
@@ -75,9 +75,10 @@ export class Endpoint {
     }
   }
 
-  /** It refused or went silent: the connections on which nobody waits for an answer would be as dead. */
-  lose(): void {
-    for (const sockets of Object.values(this.#agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  /** It refused or went silent: the connections that have not answered since would be as dead. */
+  lose(silentSince: number): void {
+    for (const sockets of Object.values(this.#agent.freeSockets))
+      for (const socket of sockets ?? []) if (lastAnswerAt(socket) < silentSince) socket.destroy();
     for (const follow of this.#follows) follow.abort(new EtcdFailure('store.unavailable', 'it went silent'));
   }
 

@@ -99,6 +99,7 @@ describe('Three members of etcd', () => {
     const store = await openAt(etcd.endpoints);
     const changes = watchAll(store);
     const { version } = await store.put('a', 1);
+    await until(() => changes.length === 1);
     await etcd.member(await etcd.leader()).kill();
     expect(await eventually(() => store.get('a'))).toEqual({ value: 1, version });
     await eventually(() => store.compareAndSet('a', version, 2));

@@ -1,13 +1,23 @@
 import type { Agent, ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import type { Socket } from 'node:net';
 import type { SecureContext } from 'node:tls';
 import { request as httpRequest } from '../../http/node-http.ts';
 import { EtcdFailure, toFailure } from './failures.ts';
 
 /** Beyond this an answer is not read on; lists are asked for in pages that stay below. */
 const MAX_ANSWER_BYTES = 8 << 20;
+/** An answer that nobody waits for any more is waited for so long, for the sake of its connection. */
+const LATE_ANSWER_MS = 5000;
 /** How long a connection is idle before the kernel asks whether the other end is still there. */
 const TCP_KEEP_ALIVE_MS = 1000;
+
+const answers = new WeakMap<Socket, number>();
+
+/** When the connection brought its last whole answer, by performance.now(). */
+export function lastAnswerAt(socket: Socket): number {
+  return answers.get(socket) ?? -Infinity;
+}
 
 /** What is at the other end. */
 export interface Peer {
@@ -26,7 +36,7 @@ export interface Post {
   readonly onSent: () => void;
 }
 
-/** Posts JSON and reads the whole answer. Rejects with EtcdFailure; what `signal` aborts is given up with whatever connection it has. */
+/** Posts JSON and reads the whole answer. Rejects with EtcdFailure, or with the reason of `signal`. */
 export async function exchange(peer: Peer, post: Post): Promise<{ readonly status: number; readonly text: string }> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -64,12 +74,20 @@ export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void)
     else socket.once(isTls(peer) ? 'secureConnect' : 'connect', onSent);
   });
   request.on('error', lose);
-  // A request that still waits for a connection would hear of its end only with that.
-  const onAbort = () => lose(post.signal.reason);
+  const onAbort = () => {
+    // A request that still waits for a connection leaves it to the next; a stream has one of its own.
+    if (!sent || peer.agent === false) return lose(post.signal.reason);
+    // A late answer is read and thrown away: over a slow wire a new connection would cost the next call its time as well.
+    const timer = setTimeout(() => request.destroy(), LATE_ANSWER_MS);
+    request.once('close', () => clearTimeout(timer));
+    reject(post.signal.reason);
+  };
   const forget = () => post.signal.removeEventListener('abort', onAbort);
   post.signal.addEventListener('abort', onAbort, { once: true });
   promise.then(forget, forget);
   request.on('response', (response: IncomingMessage) => {
+    // At its end it has let go of it.
+    const { socket } = response;
     response.on('data', (chunk: Buffer) => {
       try {
         onChunk(chunk);
@@ -78,7 +96,10 @@ export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void)
       }
     });
     response.on('error', lose);
-    response.on('end', () => resolve(response.statusCode ?? 0));
+    response.on('end', () => {
+      answers.set(socket, performance.now());
+      resolve(response.statusCode ?? 0);
+    });
     // Cut off in the middle: neither 'end' nor, in every case, 'error'.
     response.on('close', () => {
       if (!response.readableEnded) lose(new Error('the connection ended within the answer'));
@@ -88,7 +109,7 @@ export function stream(peer: Peer, post: Post, onChunk: (chunk: Buffer) => void)
   return promise;
 }
 
-function open({ url, secureContext, agent }: Peer, { path, payload, headers, signal }: Post): ClientRequest {
+function open({ url, secureContext, agent }: Peer, { path, payload, headers }: Post): ClientRequest {
   const options = {
     method: 'POST',
     // Without the brackets of an IPv6 address.
@@ -97,7 +118,6 @@ function open({ url, secureContext, agent }: Peer, { path, payload, headers, sig
     path: `/v3/${path}`,
     headers: { ...headers, 'content-type': 'application/json', 'content-length': payload.length },
     agent,
-    signal,
   };
   if (url.protocol === 'http:') return httpRequest(options);
   return httpsRequest({ ...options, ...(secureContext === undefined ? {} : { secureContext }) });
