@@ -5,7 +5,7 @@ import { endServer } from './end-server.ts';
 import type { Command } from './events.ts';
 import { startReclaim } from './reclaim.ts';
 import { nextEpoch, readRecord } from './record.ts';
-import type { HaState, Handover } from './state.ts';
+import type { Handover, HaState } from './state.ts';
 import { bestSuccessor } from './successor.ts';
 import { Turn } from './turn.ts';
 

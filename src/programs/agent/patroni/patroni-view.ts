@@ -107,5 +107,6 @@ function leaderLocation(state: HaState, live: Live | null, now: number): bigint 
   // A leader that does not know its own position for a moment says nothing; what has come from it is known.
   if (position.timeline === 0) return own.lsn;
   if (position.timeline !== own.timeline) return null;
-  return position.lsn > own.lsn ? position.lsn : own.lsn;
+  const furthest = position.lsn > own.lsn ? position : own;
+  return furthest.lsn;
 }
