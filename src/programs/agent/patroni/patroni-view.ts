@@ -1,3 +1,4 @@
+import { relate } from '#core/ha/divergence.ts';
 import { holdsLead } from '#core/ha/holds-lead.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { Tags } from '#domain/member.ts';
@@ -24,7 +25,7 @@ export interface PatroniView {
   readonly location: bigint | null;
   readonly received: bigint | null;
   readonly replayed: bigint | null;
-  /** Where the log of the leader ends, as last heard; null when that is too long ago, or this log is on another timeline. */
+  /** Where the log of the leader ends, as last heard; null when that is too long ago, or this log has parted from it. */
   readonly leaderLocation: bigint | null;
   readonly notes: ServerNotes | null;
   readonly tags: Tags;
@@ -103,10 +104,12 @@ function leaderLocation(state: HaState, live: Live | null, now: number): bigint 
   const own = live.position;
   if (live.state === 'primary') return own.lsn;
   if (state.leaderSeen === null || now - leaderHeardAt(state) > state.config.timings.leaseMs) return null;
-  const { position } = state.leaderSeen.heartbeat;
+  const { heartbeat } = state.leaderSeen;
+  const { position } = heartbeat;
   // A leader that does not know its own position for a moment says nothing; what has come from it is known.
   if (position.timeline === 0) return own.lsn;
-  if (position.timeline !== own.timeline) return null;
+  // Bytes of a log that has parted from the leader's compare with nothing.
+  if (relate(live, heartbeat).kind !== 'follows') return null;
   const furthest = position.lsn > own.lsn ? position : own;
   return furthest.lsn;
 }
