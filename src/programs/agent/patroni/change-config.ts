@@ -1,19 +1,36 @@
 import type { ApiResponse } from '#adapters/http/router.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import { fail, MatriarchError } from '#domain/errors.ts';
+import type { Served } from '../routes.ts';
 import { KEYS } from '../store-feed.ts';
 import { configView, inPatroniNames } from './config-view.ts';
 import type { PatroniWorld } from './patroni-world.ts';
+
+const RELOAD_TIMEOUT_MS = 5000;
 
 interface Stored {
   readonly version: number | null;
   readonly config: ClusterConfig;
 }
 
-export async function readConfig({ options }: PatroniWorld, signal: AbortSignal): Promise<Stored> {
-  const found = await options.store.get(KEYS.config, { signal });
-  const config = await options.checker.cluster(found?.value ?? {}, 'config in the store');
-  return { version: found?.version ?? null, config };
+/** As it stands in the store, with defaults filled in. */
+export class StoredConfig {
+  readonly #options: Pick<Served, 'store' | 'checker'>;
+  #known: Stored | undefined;
+
+  constructor(options: Pick<Served, 'store' | 'checker'>) {
+    this.#options = options;
+  }
+
+  /** Always asks the store. The checker is a process, which nobody may start by asking again for what has not changed. */
+  async read(signal: AbortSignal): Promise<Stored> {
+    const { store, checker } = this.#options;
+    const found = await store.get(KEYS.config, { signal });
+    const version = found?.version ?? null;
+    if (this.#known?.version !== version)
+      this.#known = { version, config: await checker.cluster(found?.value ?? {}, 'config in the store') };
+    return this.#known;
+  }
 }
 
 /** PATCH and PUT: checked as a whole, and written only over what was read. Errors: `config.invalid`, `config.owned`, `config.conflict`. */
@@ -23,7 +40,7 @@ export async function changeConfig(
   signal: AbortSignal,
 ): Promise<ApiResponse> {
   const { store } = world.options;
-  const { version, config } = await readConfig(world, signal);
+  const { version, config } = await world.config.read(signal);
   const checked = await check(world, change(config));
   const outcome = await store.compareAndSet(KEYS.config, version, checked, { signal });
   if (!outcome.ok) return fail('config.conflict', 'somebody else changed the configuration at this moment');
@@ -44,7 +61,7 @@ async function check({ options }: PatroniWorld, value: unknown): Promise<Cluster
 export async function reload(world: PatroniWorld): Promise<void> {
   const { server, log } = world.options;
   try {
-    const { config } = await readConfig(world, AbortSignal.timeout(5000));
+    const { config } = await world.config.read(AbortSignal.timeout(RELOAD_TIMEOUT_MS));
     await server.updateParameters(config.postgresql.parameters);
   } catch (error) {
     log.warn('patroni', `reload: ${(error as Error).message}`);

@@ -3,9 +3,10 @@ import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import type { AgentLog } from '../agent-log.ts';
 import type { Served } from '../routes.ts';
+import { StoredConfig } from './change-config.ts';
 import type { PatroniExtras } from './patroni-status.ts';
 import { type PatroniView, patroniView } from './patroni-view.ts';
-import { PendingRestart } from './pending-restart.ts';
+import { SharedQuestion } from './shared-question.ts';
 
 export interface PatroniWorldOptions extends Pick<Served, 'state' | 'clock' | 'store' | 'checker' | 'command'> {
   readonly config: Pick<MemberConfig, 'cluster' | 'patroniApi'>;
@@ -16,14 +17,20 @@ export interface PatroniWorldOptions extends Pick<Served, 'state' | 'clock' | 's
   readonly log: Pick<AgentLog, 'info' | 'warn' | 'error'>;
 }
 
+/** Each look costs the server a connection. */
+const PENDING_FRESH_MS = 1000;
+
 /** What Patroni's API is answered from and carried out with. */
 export class PatroniWorld {
   readonly options: PatroniWorldOptions;
-  readonly #pending: PendingRestart;
+  readonly config: StoredConfig;
+  readonly #pending: SharedQuestion<readonly string[] | undefined>;
 
   constructor(options: PatroniWorldOptions) {
     this.options = options;
-    this.#pending = new PendingRestart(() => options.server.pendingRestart());
+    this.config = new StoredConfig(options);
+    const ask = () => options.server.pendingRestart().catch(() => undefined);
+    this.#pending = new SharedQuestion(ask, PENDING_FRESH_MS);
   }
 
   view(): PatroniView {
@@ -42,6 +49,6 @@ export class PatroniWorld {
 
   /** Undefined when the server cannot be asked. */
   pendingRestart(): Promise<readonly string[] | undefined> {
-    return this.#pending.names();
+    return this.#pending.answer();
   }
 }

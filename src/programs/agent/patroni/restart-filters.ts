@@ -3,6 +3,9 @@ import type { PatroniView } from './patroni-view.ts';
 
 const TIMEOUT_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
 
+/** Nobody waits longer for any request. */
+const TIMEOUT_MAX_MS = 600_000;
+
 export interface RestartRequest {
   readonly role?: 'primary' | 'replica';
   /** Only a server that is older: `server_version_num`. */
@@ -70,6 +73,6 @@ function readVersion(version: unknown): number {
 function readTimeout(timeout: unknown): number {
   const match = /^(\d+(?:\.\d+)?)\s*(ms|s|min|h)?$/.exec(String(timeout).trim());
   const ms = Number(match?.[1]) * (TIMEOUT_UNITS[match?.[2] ?? 's'] ?? Number.NaN);
-  if (ms > 0) return ms;
+  if (ms > 0) return Math.min(ms, TIMEOUT_MAX_MS);
   return fail('api.malformed', 'timeout: Timeout should be a positive number of seconds');
 }

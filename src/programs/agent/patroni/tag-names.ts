@@ -1,7 +1,7 @@
 import type { Tags } from '#domain/member.ts';
 
 /** The tags of a member by the names that Patroni has for them. */
-export function patroniTags({ nofailover, priority, nosync, clonefrom }: Tags): Readonly<Record<string, boolean | number>> {
+function patroniTags({ nofailover, priority, nosync, clonefrom }: Tags): Readonly<Record<string, boolean | number>> {
   return { nofailover, failover_priority: priority, nosync, clonefrom };
 }
 
