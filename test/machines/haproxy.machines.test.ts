@@ -9,6 +9,8 @@ import { signal, TestCluster } from '../support/test-cluster.ts';
 // A cluster behind Debian's HAProxy with the example of the documentation, asked and changed as scripts for Patroni do it.
 
 const NAMES = ['n1', 'n2', 'n3'];
+/** Answers by HTTPS, the others by HTTP. */
+const SECURE = 'n3';
 const WAIT_MS = 30_000;
 
 let cluster: TestCluster;
@@ -18,9 +20,14 @@ let readPort: number;
 const patroni = new PatroniPorts();
 
 beforeAll(async () => {
-  cluster = await TestCluster.start({ prepare: (paths) => patroni.give(paths, NAMES) });
+  cluster = await TestCluster.start({ prepare: (paths) => patroni.give(paths, NAMES, [SECURE]) });
   [writePort = 0, readPort = 0] = await freePorts(2);
-  const members = NAMES.map((name) => ({ name, port: cluster.port(name), checkPort: patroni.of(name) }));
+  const members = NAMES.map((name) => ({
+    name,
+    port: cluster.port(name),
+    checkPort: patroni.of(name),
+    ...(name === SECURE ? { caFile: cluster.paths.ca } : {}),
+  }));
   haproxy = await Haproxy.start(cluster.paths.dir, members, writePort, readPort);
 });
 beforeEach(async () => {
@@ -190,7 +197,7 @@ test('writes go on after a switchover that was asked of a standby', async () => 
   expect(history.at(-1)).toEqual([expect.any(Number), expect.any(Number), 'switchover', expect.any(String), after]);
 });
 
-test('a failover without a leader is carried out by the candidate, with one it is a switchover', async () => {
+test('a failover to somebody while a leader is there is a switchover', async () => {
   const primary = await cluster.leader();
   const [asked = '', candidate = ''] = cluster.standbys(primary);
   expect(await patroni.call(asked, 'POST', '/failover', { body: { candidate: 'n9' } })).toMatchObject({ status: 412 });
@@ -199,6 +206,44 @@ test('a failover without a leader is carried out by the candidate, with one it i
     text: `Successfully failed over to "${candidate}"`,
   });
   expect(await cluster.leader()).toBe(candidate);
+});
+
+test('in a pause nobody takes over by himself, and a failover is carried out by the candidate that is named', async () => {
+  const pause = async (asked: string, value: true | null) => {
+    expect(await patroni.call(asked, 'PATCH', '/config', { body: { pause: value } })).toMatchObject({ status: 200 });
+    for (const name of NAMES) await untilPaused(name, value ?? undefined);
+  };
+  const untilPaused = (name: string, value: true | undefined) =>
+    cluster.until(
+      `pause of ${name}: ${value}`,
+      async () => {
+        const { status, json } = await patroni.call(name, 'GET', '/patroni', { anonymous: true });
+        return status === 0 || (json as { pause?: boolean }).pause === value || undefined;
+      },
+      WAIT_MS,
+    );
+  const standbys = cluster.standbys(await cluster.leader());
+  try {
+    // The later one by name: nobody would choose it by himself.
+    const [asked = '', candidate = ''] = standbys;
+    const { after } = await whileWriting(async (primary) => {
+      await pause(asked, true);
+      await cluster.killMember(primary);
+      // While the leader may still be there, it is asked, and does not answer.
+      await cluster.until(
+        'the failover',
+        async () => {
+          const { status, text } = await patroni.call(asked, 'POST', '/failover', { body: { candidate } });
+          return (status === 200 && text === `Successfully failed over to "${candidate}"`) || undefined;
+        },
+        WAIT_MS,
+      );
+    });
+    expect(after).toBe(candidate);
+  } finally {
+    await pause(standbys[0] ?? '', null);
+    cluster.startMissingAgents();
+  }
 });
 
 test('a primary that was stopped and goes on is never taken for the primary again', async () => {

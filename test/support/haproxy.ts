@@ -11,6 +11,8 @@ export interface ProxiedMember {
   readonly name: string;
   readonly port: number;
   readonly checkPort: number;
+  /** Its check goes by HTTPS: the authority's certificate. */
+  readonly caFile?: string;
 }
 
 /** Debian's HAProxy with the example of the documentation, on this machine's ports. */
@@ -52,8 +54,9 @@ function rewrite(example: string, members: readonly ProxiedMember[], primary: nu
     return text.replaceAll(from, to);
   };
   const bound = replaceAll(replaceAll(example, '*:5000', `127.0.0.1:${primary}`), '*:5001', `127.0.0.1:${replicas}`);
-  return members.reduce((text, { name, port, checkPort }, index) => {
+  return members.reduce((text, { name, port, checkPort, caFile }, index) => {
     const line = (address: string, check: number) => `server ${name} ${address} maxconn 300 check port ${check}`;
-    return replaceAll(text, line(`10.0.0.${index + 1}:5432`, 8008), line(`127.0.0.1:${port}`, checkPort));
+    const secure = caFile === undefined ? '' : ` check-ssl verify required ca-file ${caFile}`;
+    return replaceAll(text, line(`10.0.0.${index + 1}:5432`, 8008), `${line(`127.0.0.1:${port}`, checkPort)}${secure}`);
   }, bound);
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { parse, stringify } from 'yaml';
 import type { clusterPaths } from '#domain/config/cluster-paths.ts';
@@ -33,9 +34,11 @@ export async function freePorts(count: number): Promise<number[]> {
 /** The ports of a test cluster's members that answer as Patroni does. */
 export class PatroniPorts {
   readonly #ports = new Map<string, number>();
+  /** The authority of those that speak HTTPS. */
+  readonly #authorities = new Map<string, string>();
 
-  /** To be called before the first agent starts: the members' configurations name the ports. */
-  async give(paths: ReturnType<typeof clusterPaths>, names: readonly string[]): Promise<void> {
+  /** To be called before the first agent starts: the members' configurations name the ports. `secure`: by HTTPS. */
+  async give(paths: ReturnType<typeof clusterPaths>, names: readonly string[], secure: readonly string[] = []): Promise<void> {
     const passwordFile = `${paths.dir}/patroni-password`;
     await writeFile(passwordFile, `${LOGIN.password}\n`, { mode: 0o600 });
     const ports = await freePorts(names.length);
@@ -43,7 +46,9 @@ export class PatroniPorts {
       const port = ports[index] ?? 0;
       this.#ports.set(name, port);
       const file = paths.member(name).config;
-      const patroniApi = { host: '127.0.0.1', port, authentication: { username: LOGIN.username, passwordFile } };
+      const tls = secure.includes(name);
+      if (tls) this.#authorities.set(name, await readFile(paths.ca, 'utf8'));
+      const patroniApi = { host: '127.0.0.1', port, tls, authentication: { username: LOGIN.username, passwordFile } };
       await writeFile(file, stringify({ ...parse(await readFile(file, 'utf8')), patroniApi }));
     }
   }
@@ -62,12 +67,14 @@ export class PatroniPorts {
     const payload = options.body === undefined ? undefined : JSON.stringify(options.body);
     const auth = options.anonymous === true ? undefined : `${LOGIN.username}:${LOGIN.password}`;
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>();
-    const call = request({
+    const ca = this.#authorities.get(name);
+    const call = (ca === undefined ? request : requestTls)({
       host: '127.0.0.1',
       port: this.of(name),
       method,
       path,
       agent: false,
+      ...(ca === undefined ? {} : { ca }),
       signal: AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
       ...(auth === undefined ? {} : { auth }),
       ...(payload === undefined ? {} : { headers: { 'content-length': Buffer.byteLength(payload) } }),

@@ -3,7 +3,8 @@ import type { HaState } from './state.ts';
 
 /**
  * May whoever sends clients here believe at `now` that this member is the primary? It leads, lets them in, and its proof of leadership
- * is fresh (H6): one that was cut off, fenced, or slept through its proof says no before anybody else can lead.
+ * is fresh (H6). One that is cut off, or slept, says no when its last proof is `fenceMs` old, whether it has decided anything by then
+ * or not; what happens there until then is acknowledged to nobody once somebody else leads.
  */
 export function holdsLead(state: HaState, now: number): boolean {
   const { role, server } = state;
