@@ -38,6 +38,10 @@ export const ERRORS = {
     meaning: 'The PostgreSQL parameter belongs to Matriarch: setting it by hand would break replication or durability.',
     next: 'Remove the parameter; the message names the setting of Matriarch that governs it.',
   },
+  'config.exposed': {
+    meaning: 'A file with a password can be read by others than its owner.',
+    next: 'Take their permissions away (`chmod 600`), and choose a new password when they may have read it.',
+  },
   'config.conflict': {
     meaning: 'Somebody else changed the configuration at the same time. Nothing was written.',
     next: 'Look at the configuration as it is now, and make the change again.',

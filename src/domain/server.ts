@@ -14,6 +14,30 @@ export interface Follower {
   readonly silentMs: number;
 }
 
+/** A row of `pg_stat_replication`, as people's tools show it. */
+export interface SenderRow {
+  readonly user: string;
+  readonly application: string;
+  /** Null: by the Unix socket. */
+  readonly address: string | null;
+  readonly state: string;
+  readonly syncState: string;
+  readonly syncPriority: number;
+}
+
+/** What people and their tools ask of a running server; no decision depends on it. */
+export interface ServerNotes {
+  /** `server_version_num`, such as 150014. */
+  readonly version: number;
+  /** When the postmaster was started, in milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** The commit time of the last transaction that was replayed, in milliseconds since 1970; null when none was. */
+  readonly replayedAtMs: number | null;
+  /** `pg_get_wal_replay_pause_state` of a standby. */
+  readonly replayPaused: boolean;
+  readonly senders: readonly SenderRow[];
+}
+
 /** What a look at the server shows. */
 export type ServerView =
   /** No data directory, or one whose making was not finished. */
@@ -43,6 +67,7 @@ export type ServerView =
       readonly upstreamSilentMs: number;
       /** Why replay does not advance, when it does not (H11): paused, delayed, conflict, missing WAL. */
       readonly stalled?: string;
+      readonly notes?: ServerNotes;
     }
   | {
       readonly state: 'primary';
@@ -53,6 +78,7 @@ export type ServerView =
       /** The setting in PostgreSQL's files; 'foreign' when it is none that an agent wrote. */
       readonly setting: SyncSetting | 'foreign';
       readonly gateOpen: boolean;
+      readonly notes?: ServerNotes;
     }
   /** It runs and does not answer within the deadline: frozen, or its disk is. */
   | { readonly state: 'stuck'; readonly why: string };

@@ -1,5 +1,5 @@
 import { ERRORS, type ErrorCode, MatriarchError } from '#domain/errors.ts';
-import type { ApiResponse } from './router.ts';
+import type { JsonResponse } from './router.ts';
 
 /** The statuses of the codes that are not the server's fault; the rest is 500. */
 const STATUS_BY_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {
@@ -20,12 +20,12 @@ const STATUS_BY_CODE: Partial<Readonly<Record<ErrorCode, number>>> = {
   'store.unavailable': 503,
 };
 
-export function errorAnswer(code: ErrorCode, message: string, status = STATUS_BY_CODE[code] ?? 500): ApiResponse {
+export function errorAnswer(code: ErrorCode, message: string, status = STATUS_BY_CODE[code] ?? 500): JsonResponse {
   return { status, json: { error: { code, message, next: ERRORS[code].next } } };
 }
 
 /** An error that is none of the catalogue's may hold anything, a secret as well: the caller learns only that it happened. */
-export function thrownAnswer(error: unknown): ApiResponse {
+export function thrownAnswer(error: unknown): JsonResponse {
   if (error instanceof MatriarchError) return errorAnswer(error.code, error.message);
   return errorAnswer('internal.bug', 'the request failed unexpectedly; the log of the agent says more');
 }

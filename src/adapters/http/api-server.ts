@@ -1,16 +1,16 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
 import { peerName, serverTls } from '../tls/contexts.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
-import { errorAnswer, thrownAnswer } from './answers.ts';
+import { errorAnswer } from './answers.ts';
+import { LIMITS, Listening, listenOnPort, TLS_LIMITS } from './listening.ts';
 import { createServer } from './node-http.ts';
-import { readBody } from './read-body.ts';
-import { type ApiResponse, type Caller, matchRoute, type Route } from './router.ts';
+import { type Caller, type Route, refuseOpenWrites } from './router.ts';
+import { serveRequest } from './serve-request.ts';
 import { checkSocketPath, listenOnSocket } from './unix-socket.ts';
 
 export interface ApiServerOptions {
@@ -37,119 +37,41 @@ export interface ApiServer {
 }
 
 export const PEER_PROTOCOL = 'matriarch-peer/1';
-const MAX_CONNECTIONS = 256;
-const LIMITS = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 5000, connectionsCheckingInterval: 2000 };
-const HANDSHAKE_TIMEOUT_MS = 5000;
-const STOP_TIMEOUT_MS = 1000;
 
 /** The agent's API. Whoever shows no certificate of the cluster and does not come by the Unix socket may read public routes only. */
 export function createApiServer(options: ApiServerOptions): ApiServer {
-  for (const { method, path, public: isPublic } of options.routes) {
-    if (isPublic === true && method !== 'GET') fail('internal.bug', `${method} ${path} must not be public`);
-  }
+  refuseOpenWrites(options.routes);
   checkSocketPath(options.socketPath);
-  const stopping = new AbortController();
-  const connections = new Set<Duplex>();
   const listenerFor =
     (callerOf: (request: IncomingMessage) => Caller): RequestListener =>
     (request, response) => {
-      void serve(options, callerOf(request), stopping.signal, request, response);
+      const refuse = (method: string, path: string) => errorAnswer('api.forbidden', `${method} ${path}`);
+      void serveRequest({ ...options, callerOf, refuse, stopping: listening.stopping }, request, response);
     };
   const tlsServer = createTlsServer(
-    { ...serverTls(options.tls), ...LIMITS, handshakeTimeout: HANDSHAKE_TIMEOUT_MS, noDelay: true },
+    { ...serverTls(options.tls), ...LIMITS, ...TLS_LIMITS },
     listenerFor(({ socket }) => callerByCertificate(socket)),
   );
   const socketServer = createServer(
     LIMITS,
     listenerFor(() => ({ kind: 'owner' })),
   );
-  for (const server of [tlsServer, socketServer]) {
-    server.maxConnections = MAX_CONNECTIONS;
-    server.on('connection', (socket: Socket) => {
-      connections.add(socket);
-      socket.once('close', () => connections.delete(socket));
-    });
+  const listening = new Listening([tlsServer, socketServer]);
+  for (const server of [tlsServer, socketServer])
     server.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head));
-  }
   return {
     async start() {
-      await listenOnPort(tlsServer, options);
+      const port = await listenOnPort(tlsServer, options.listen ?? options.host, options.port);
       try {
         await listenOnSocket(socketServer, options.socketPath);
       } catch (error) {
         tlsServer.close();
         throw error;
       }
-      return { port: (tlsServer.address() as AddressInfo).port };
+      return { port };
     },
-    async stop(signal = AbortSignal.timeout(STOP_TIMEOUT_MS)) {
-      stopping.abort();
-      const closed = Promise.all([tlsServer, socketServer].map((server) => close(server)));
-      const cut = () => {
-        for (const connection of connections) connection.destroy();
-      };
-      if (signal.aborted) cut();
-      else signal.addEventListener('abort', cut, { once: true });
-      await closed;
-      signal.removeEventListener('abort', cut);
-      // Upgraded connections are nobody's requests: the server does not wait for them.
-      cut();
-    },
+    stop: (signal) => listening.stop(signal),
   };
-}
-
-async function serve(
-  options: ApiServerOptions,
-  caller: Caller,
-  stopping: AbortSignal,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const gone = new AbortController();
-  response.once('close', () => gone.abort());
-  let answer: ApiResponse;
-  try {
-    answer = await dispatch(options.routes, caller, request, AbortSignal.any([gone.signal, stopping]));
-  } catch (error) {
-    // Whoever went away before the answer made the handler, or the reading of the body, fail: no bug, and nobody to tell.
-    if (gone.signal.aborted || request.errored !== null) return;
-    answer = thrownAnswer(error);
-    if ((answer.json as { error: { code: string } }).error.code === 'internal.bug') options.onError(error);
-  }
-  if (response.destroyed) return;
-  const body = Buffer.from(`${JSON.stringify(answer.json)}\n`);
-  response.writeHead(answer.status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': body.length,
-    'cache-control': 'no-store',
-    // What is left of a body that was not read would be taken for the next request.
-    ...(request.complete && !stopping.aborted ? {} : { connection: 'close' }),
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-async function dispatch(
-  routes: readonly Route[],
-  caller: Caller,
-  request: IncomingMessage,
-  signal: AbortSignal,
-): Promise<ApiResponse> {
-  const url = URL.parse(request.url ?? '/', 'http://agent');
-  const method = request.method ?? 'GET';
-  if (url === null) return errorAnswer('api.notFound', 'the path is malformed', 400);
-  const match = matchRoute(routes, method, url.pathname);
-  switch (match.kind) {
-    case 'none':
-      return errorAnswer('api.notFound', `there is no ${url.pathname}`);
-    case 'wrongMethod':
-      return errorAnswer('api.notFound', `${url.pathname} takes ${match.allowed.join(', ')}, not ${method}`, 405);
-    case 'route': {
-      const { route, params } = match;
-      // Before the body is read: a stranger's megabyte is not worth the memory.
-      if (caller.kind === 'anonymous' && route.public !== true) return errorAnswer('api.forbidden', `${method} ${url.pathname}`);
-      return await route.handle({ caller, params, query: url.searchParams, body: await readBody(request), signal });
-    }
-  }
 }
 
 function callerByCertificate(socket: Socket): Caller {
@@ -169,28 +91,4 @@ function upgrade(options: ApiServerOptions, request: IncomingMessage, socket: Du
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${PEER_PROTOCOL}\r\n\r\n`);
     options.onUpgrade(socket as TLSSocket, head, from);
   }
-}
-
-function listenOnPort(server: Server, { host, listen = host, port }: ApiServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => {
-      try {
-        fail(error.code === 'EADDRINUSE' ? 'port.taken' : 'usage.invalidArgument', `${listen}:${port}: ${error.message}`, error);
-      } catch (failure) {
-        reject(failure);
-      }
-    };
-    server.once('error', onError);
-    server.listen(port, listen, () => {
-      server.off('error', onError);
-      resolve();
-    });
-  });
-}
-
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-  });
 }

@@ -5,7 +5,7 @@ import type { MemberName } from '#domain/member.ts';
 import { clientTls } from '../tls/contexts.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
 import { request as httpRequest } from './node-http.ts';
-import type { ApiResponse, Route } from './router.ts';
+import type { JsonResponse, Route } from './router.ts';
 import { checkSocketPath } from './unix-socket.ts';
 
 export type ApiTarget =
@@ -32,7 +32,7 @@ export async function callApi(
   method: Route['method'],
   path: string,
   options: CallOptions = {},
-): Promise<ApiResponse> {
+): Promise<JsonResponse> {
   const { body, timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
   const timeout = AbortSignal.timeout(timeoutMs);
   const place = 'socketPath' in target ? target.socketPath : `${target.name} at ${target.host}:${target.port}`;

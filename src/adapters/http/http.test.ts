@@ -271,6 +271,7 @@ test('routes match whole segments, the first one first', () => {
     { method: 'GET', path: '/members/self', handle },
     { method: 'GET', path: '/members/:name', handle },
     { method: 'POST', path: '/members/:name', handle },
+    { method: 'GET', path: '/open', public: true, handle },
   ];
   const match = (method: string, path: string) => {
     const found = matchRoute(table, method, path);
@@ -280,6 +281,8 @@ test('routes match whole segments, the first one first', () => {
   expect(match('HEAD', '/members/n%2F1')).toEqual([1, { name: 'n/1' }]);
   expect(match('POST', '/members/self')).toEqual([2, { name: 'self' }]);
   expect(match('PUT', '/members/n1')).toBe('wrongMethod');
+  expect([match('OPTIONS', '/open'), match('OPTIONS', '/members/n1')]).toEqual([[3, {}], 'wrongMethod']);
+  expect(matchRoute([{ method: 'GET', path: '*', handle }], 'GET', '/any/thing')).toMatchObject({ kind: 'route', params: {} });
   for (const path of ['/members', '/members/', '/members/a/b', '/members/%', '/Members/self'])
     expect(match('GET', path)).toBe('none');
 });

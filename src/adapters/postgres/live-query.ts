@@ -23,6 +23,11 @@ export interface Look {
   readonly senders: readonly Sender[];
   /** The names that ALTER SYSTEM has set. */
   readonly altered: string;
+  readonly version: number;
+  /** Milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** Of the last transaction that was replayed; null when none was. */
+  readonly replayedAtMs: number | null;
 }
 
 export interface Sender {
@@ -34,6 +39,10 @@ export interface Sender {
   readonly replayed: Lsn | null;
   /** The standby's clock when it answered last: only whether it changes counts. */
   readonly repliedAt: string;
+  readonly user: string;
+  readonly address: string | null;
+  readonly syncState: string;
+  readonly syncPriority: number;
 }
 
 const TEXT = `
@@ -48,7 +57,11 @@ SELECT r AS recovery,
   w.wal_timeline, w.histories,
   CASE WHEN r THEN (SELECT json_build_array(status, last_msg_receipt_time,
     extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000) FROM pg_stat_wal_receiver) END AS receiver,
-  (SELECT json_agg(json_build_array(pid, application_name, state, flush_lsn, replay_lsn, reply_time)) FROM pg_stat_replication
+  current_setting('server_version_num')::int AS version,
+  extract(epoch FROM pg_postmaster_start_time())::float8 * 1000 AS started_at,
+  CASE WHEN r THEN extract(epoch FROM pg_last_xact_replay_timestamp())::float8 * 1000 END AS replayed_at,
+  (SELECT json_agg(json_build_array(pid, application_name, state, flush_lsn, replay_lsn, reply_time,
+    usename, host(client_addr), sync_state, sync_priority)) FROM pg_stat_replication
     WHERE state <> 'backup' AND application_name <> 'pg_basebackup') AS senders,
   pg_read_file('postgresql.auto.conf', 0, 65536, true) AS altered
 FROM pg_is_in_recovery() AS r,
@@ -68,9 +81,25 @@ interface Row {
   readonly wal_timeline: string | null;
   readonly histories: string | null;
   readonly receiver: readonly [string, string | null, number | null] | null;
-  readonly senders: readonly (readonly [number, string, string, string | null, string | null, string | null])[] | null;
+  readonly version: number;
+  readonly started_at: number;
+  readonly replayed_at: number | null;
+  readonly senders: readonly SenderFields[] | null;
   readonly altered: string | null;
 }
+
+type SenderFields = readonly [
+  pid: number,
+  name: string,
+  state: string,
+  flushed: string | null,
+  replayed: string | null,
+  repliedAt: string | null,
+  user: string | null,
+  address: string | null,
+  syncState: string | null,
+  syncPriority: number | null,
+];
 
 export async function look(session: Session, timeoutMs: number): Promise<Look> {
   const [row] = await session.query<Row>(TEXT, [], { timeoutMs, prepared: 'look' });
@@ -88,15 +117,27 @@ export async function look(session: Session, timeoutMs: number): Promise<Look> {
     receiver: status === undefined ? null : { status, heardAt: heardAt ?? '', silentMs: silentMs ?? 0 },
     pause: row.pause ?? '',
     startupWait: row.startup_wait ?? '',
-    senders: (row.senders ?? []).map(([pid, name, state, flushed, replayed, repliedAt]) => ({
-      pid,
-      name,
-      state,
-      flushed: lsn(flushed),
-      replayed: lsn(replayed),
-      repliedAt: repliedAt ?? '',
-    })),
+    senders: (row.senders ?? []).map(senderOf),
+    version: row.version,
+    startedAtMs: row.started_at,
+    replayedAtMs: row.replayed_at,
     altered: row.altered ?? '',
+  };
+}
+
+function senderOf(fields: SenderFields): Sender {
+  const [pid, name, state, flushed, replayed, repliedAt, user, address, syncState, syncPriority] = fields;
+  return {
+    pid,
+    name,
+    state,
+    flushed: lsn(flushed),
+    replayed: lsn(replayed),
+    repliedAt: repliedAt ?? '',
+    user: user ?? '',
+    address,
+    syncState: syncState ?? '',
+    syncPriority: syncPriority ?? 0,
   };
 }
 

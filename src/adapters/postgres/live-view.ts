@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Lsn } from '#domain/lsn.ts';
 import { comparePositions, type Lineage, type Position } from '#domain/position.ts';
-import type { Follower, ServerView } from '#domain/server.ts';
+import type { Follower, ServerNotes, ServerView } from '#domain/server.ts';
 import { isGateOpen } from './access-file.ts';
 import type { Freshness } from './freshness.ts';
 import type { Look, Sender } from './live-query.ts';
@@ -65,6 +65,7 @@ export async function standbyView(
     streaming,
     upstreamSilentMs: silentMs,
     ...(stalled === undefined ? {} : { stalled }),
+    notes: notesOf(look),
   };
 }
 
@@ -96,6 +97,24 @@ export async function primaryView(
     followers: followersOf(look.senders, freshness, context.log),
     setting: altered ? 'foreign' : (await context.role.read()).sync,
     gateOpen: isGateOpen(rules),
+    notes: notesOf(look),
+  };
+}
+
+function notesOf({ version, startedAtMs, replayedAtMs, pause, senders }: Look): ServerNotes {
+  return {
+    version,
+    startedAtMs,
+    replayedAtMs,
+    replayPaused: pause === 'paused',
+    senders: senders.map(({ user, name, address, state, syncState, syncPriority }) => ({
+      user,
+      application: name,
+      address,
+      state,
+      syncState,
+      syncPriority,
+    })),
   };
 }
 

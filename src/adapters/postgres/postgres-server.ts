@@ -39,6 +39,10 @@ const OBSERVE_TIMEOUT_MS = 900;
 export interface PostgresServer extends ServerPort {
   /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */
   updateParameters(parameters: Readonly<Record<string, string>>): Promise<readonly string[]>;
+  /** Has the server read its files again, certificates among them. False when none runs. */
+  reload(): boolean;
+  /** The names of the parameters that only a restart brings into force. Rejects when no server answers. */
+  pendingRestart(): Promise<readonly string[]>;
 }
 
 /** The one PostgreSQL of a member. Nothing is started by making it; a server that runs is found. */
@@ -174,6 +178,14 @@ class LocalServer implements PostgresServer {
     if ((await readIfThere(layout.serverConf)) === undefined) return [];
     if (!(await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, parameters)))) return [];
     if (!postmaster.signal('SIGHUP')) return [];
+    return this.pendingRestart();
+  }
+
+  reload(): boolean {
+    return this.#context.postmaster.signal('SIGHUP');
+  }
+
+  async pendingRestart(): Promise<readonly string[]> {
     const session = this.#context.openSession();
     try {
       const rows = await session.query<{ name: string }>('SELECT name FROM pg_settings WHERE pending_restart', [], {

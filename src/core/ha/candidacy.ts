@@ -114,7 +114,8 @@ function whileAsking(turn: Turn, candidate: Candidate, record: LeaderRecord): vo
   const own = ownPosition(turn);
   if (own === null) return standDown(turn, 'its own position is unknown');
   const better = Object.entries(candidate.answers).find(([name, answer]) => isBetterPlaced(turn, own, name, answer, record));
-  if (better !== undefined) return standDown(turn, `${better[0]} is better placed`);
+  // Who is preferred among those that may lead is a person's to choose; what the others have beyond it is fetched all the same.
+  if (better !== undefined && candidate.commandId === null) return standDown(turn, `${better[0]} is better placed`);
   const lag = asyncLag(turn, own);
   if (lag !== null) return standDown(turn, lag);
   const verdict = judge(turn, record, ballot(turn, own), willing(candidate));

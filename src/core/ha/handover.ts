@@ -5,9 +5,9 @@ import { endServer } from './end-server.ts';
 import type { Command } from './events.ts';
 import { startReclaim } from './reclaim.ts';
 import { nextEpoch, readRecord } from './record.ts';
-import type { Handover } from './state.ts';
+import type { Handover, HaState } from './state.ts';
 import { bestSuccessor } from './successor.ts';
-import type { Turn } from './turn.ts';
+import { Turn } from './turn.ts';
 
 /** A checkpoint that lasted longer left much dirty again: a second one makes the shutdown's short. */
 const LONG_CHECKPOINT_MS = 1000;
@@ -38,6 +38,12 @@ export function beginHandover(turn: Turn, command: Extract<Command, { kind: 'swi
   turn.setLeader({ phase: 'handover', phaseAt: turn.now, handover });
   state.checkpointResult = null;
   return true;
+}
+
+/** Why a switchover that is asked for now would not begin; null when it would. */
+export function switchoverBarrier(state: HaState, now: number, to: MemberName | undefined): string | null {
+  const turn = new Turn(state, now, new Set());
+  return whyNot(turn, to) ?? (bestSuccessor(turn, to) === null ? noTarget(turn, to) : null);
 }
 
 function whyNot(turn: Turn, to: MemberName | undefined): string | null {

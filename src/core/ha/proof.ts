@@ -1,5 +1,5 @@
 import type { LeaderRecord } from '#domain/leader-record.ts';
-import type { Leader } from './state.ts';
+import type { HaState, Leader } from './state.ts';
 import type { Turn } from './turn.ts';
 
 /** A deadline is pushed to the guard again only when it has moved by this much. */
@@ -12,12 +12,14 @@ export interface Proof {
   readonly endAt: number;
 }
 
+type Moment = { readonly state: HaState; readonly now: number };
+
 /**
  * How long this leader may go on without news (H6). Durable: while k of S have confirmed within `fence`, nobody can gather a V
  * against it, store or no store. With fewer, a fresh read of the record still permits reads. k = 0: the lease, or without the store
  * the confirmation of everybody who might claim.
  */
-export function proofOf(turn: Turn, leader: Leader, record: LeaderRecord): Proof {
+export function proofOf(turn: Moment, leader: Leader, record: LeaderRecord): Proof {
   const { swap, self } = turn.state;
   const proof = proofUnder(turn, leader, record);
   if (swap === null || swap.record.member !== self.name) return proof;
@@ -26,7 +28,7 @@ export function proofOf(turn: Turn, leader: Leader, record: LeaderRecord): Proof
   return { serveUntil: Math.min(proof.serveUntil, next.serveUntil), endAt: Math.min(proof.endAt, next.endAt) };
 }
 
-function proofUnder(turn: Turn, leader: Leader, record: LeaderRecord): Proof {
+function proofUnder(turn: Moment, leader: Leader, record: LeaderRecord): Proof {
   const { state } = turn;
   const { fenceMs, leaseMs } = state.config.timings;
   if (record.k === 0) {

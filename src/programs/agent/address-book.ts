@@ -1,5 +1,11 @@
 import type { MemberName, MemberRecord } from '#domain/member.ts';
 
+/** Of the agent's API, as a member publishes it: `host:port`. */
+export function addressOf(api: string): Address {
+  const colon = api.lastIndexOf(':');
+  return { host: api.slice(0, colon), port: Number(api.slice(colon + 1)) };
+}
+
 interface Address {
   readonly host: string;
   readonly port: number;
@@ -16,8 +22,7 @@ export class AddressBook {
 
   learn(members: readonly MemberRecord[]): ReadonlyMap<MemberName, Address> {
     for (const { name, api } of members) {
-      const colon = api.lastIndexOf(':');
-      if (name !== this.#self) this.#known.set(name, { host: api.slice(0, colon), port: Number(api.slice(colon + 1)) });
+      if (name !== this.#self) this.#known.set(name, addressOf(api));
     }
     return this.#known;
   }

@@ -21,6 +21,7 @@ export class AgentFace {
   #state = '';
   #since = new Date().toISOString();
   #storeReachable = true;
+  #storeSeenAtMs: number | null = null;
 
   constructor(log: AgentLog) {
     this.#log = log;
@@ -44,6 +45,12 @@ export class AgentFace {
   storeAnswered(ok: boolean): void {
     if (ok !== this.#storeReachable) this.#log.warn('store', ok ? 'it answers again' : 'it does not answer');
     this.#storeReachable = ok;
+    if (ok) this.#storeSeenAtMs = Date.now();
+  }
+
+  /** When it last answered, in milliseconds since 1970. */
+  get storeSeenAtMs(): number | null {
+    return this.#storeSeenAtMs;
   }
 
   pendingRestart(names: readonly string[]): void {

@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { PromiseFile } from '#adapters/files/promise-file.ts';
-import { createApiServer } from '#adapters/http/api-server.ts';
 import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
 import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
@@ -21,10 +20,11 @@ import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 import { CommandDesk } from './command-desk.ts';
+import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { performer } from './perform.ts';
 import { toJson } from './record-json.ts';
-import { routes } from './routes.ts';
+import type { Served } from './routes.ts';
 import { Runner } from './runner.ts';
 import { readMessage } from './shapes.ts';
 import { watchStore } from './store-feed.ts';
@@ -117,24 +117,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     exit: () => done.resolve(),
   });
   server.onEnded(() => feed({ kind: 'serverEnded' }));
-  const api = createApiServer({
-    ...config.api,
-    socketPath: paths.socket,
-    tls,
-    routes: routes({
-      state: () => runner.state,
-      clock,
-      decisions: face.decisions,
-      store,
-      checker,
-      status: () => face.status(runner.state, config, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
-      command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
-    }),
-    onUpgrade: (socket, head, from) => links.accept(socket, head, from),
-    onError: (error) => log.error('api', String((error as Error).stack ?? error)),
-  });
-
-  await api.start();
+  const served: Served = {
+    state: () => runner.state,
+    clock,
+    store,
+    checker,
+    decisions: face.decisions,
+    status: () => face.status(runner.state, config, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+    command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
+  };
+  const doors = await openDoors({ config, socketPath: paths.socket, tls, served, server, face, links, log });
   await watchmen.start();
   const addresses = new AddressBook(config.name);
   watchStore({
@@ -155,7 +147,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   await done.promise;
   clearInterval(timer);
   runner.stop();
-  await api.stop();
+  await doors.close();
   links.close();
   await watchmen.stop(signal.aborted);
   for (const part of [server, store, checker]) await part.close();
