@@ -86,6 +86,10 @@ export const ERRORS = {
     meaning: 'The agent of the member does not answer.',
     next: 'Look at its log with `matriarch logs MEMBER`; `matriarch up` starts agents that are missing.',
   },
+  'member.elsewhere': {
+    meaning: 'The member runs on another machine, and what was asked for lies there.',
+    next: 'Run the command on the machine that the message names.',
+  },
   'request.refused': {
     meaning: 'The cluster refused what was asked of it, for the reason in the message. Nothing was changed.',
     next: 'Run `matriarch explain` to see which condition does not hold.',

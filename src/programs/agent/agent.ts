@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { makeMemberFolders } from '#adapters/files/member-folders.ts';
 import { PromiseFile } from '#adapters/files/promise-file.ts';
 import { createApiServer } from '#adapters/http/api-server.ts';
 import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
@@ -44,6 +45,7 @@ export interface AgentOptions {
 async function openParts({ config, checker, log, signal }: AgentOptions) {
   const paths = memberPaths(config.memberDir);
   const tls = await readTlsFiles(config.tlsDir);
+  await makeMemberFolders(config.memberDir, config.runAs);
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
   const dynamic = await dynamicConfig.read(config.initialConfig, signal);

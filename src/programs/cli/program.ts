@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 import { VERSION } from './version.ts';
 
@@ -22,6 +23,7 @@ const dir = () =>
     '--dir <dir>',
     'the folder of the cluster (default: /var/lib/matriarch/main for root, ~/.local/state/matriarch/main)',
   ).env('MATRIARCH_DIR');
+const config = () => new Option('--config <file>', 'the configuration of the member on this machine').env('MATRIARCH_CONFIG');
 const output = () =>
   new Option('-o, --output <format>', 'for people, or for programs').choices(['table', 'json']).default('table');
 const yes = () => new Option('--yes', 'do not ask');
@@ -39,6 +41,7 @@ export function buildProgram(): Command {
     .configureOutput({ writeErr: () => {} });
   addLifecycle(program);
   addAgent(program);
+  addStop(program);
   addViews(program);
   addRequests(program);
   addConfig(program);
@@ -49,6 +52,22 @@ export function buildProgram(): Command {
 /** Settings such as `exitOverride` are inherited only by commands made through their parent. */
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).helpOption('-h, --help', 'print this help').addOption(dir());
+}
+
+/** A command about a cluster in a folder, or about the one that the member of this machine belongs to. */
+function clusterCommand(program: Command, name: string, description: string): Command {
+  return command(program, name, description)
+    .addOption(config())
+    .hook('preAction', (_, action) => preferSaid(action));
+}
+
+/** What is said on the command line wins over the environment, and of the environment the folder. */
+function preferSaid(action: Command): void {
+  const source = (name: string) => action.getOptionValueSource(name);
+  if (source('dir') === undefined || source('config') === undefined) return;
+  if (source('dir') === 'cli' && source('config') === 'cli')
+    throw new MatriarchError('usage.invalidArgument', '--dir and --config name two clusters; say one of them');
+  action.setOptionValue(source('config') === 'cli' ? 'dir' : 'config', undefined);
 }
 
 function addLifecycle(program: Command): void {
@@ -90,75 +109,88 @@ function addAgent(program: Command): void {
     )
     .helpOption('-h, --help', 'print this help')
     .addOption(
-      new Option('--config <file>', 'the configuration of the member')
-        .env('MATRIARCH_CONFIG')
-        .default('/etc/matriarch/agent.yaml'),
+      new Option('--config <file>', 'the configuration of the member').env('MATRIARCH_CONFIG').default(DEFAULT_CONFIG_FILE),
     )
     .action(() => {
       throw new MatriarchError('usage.invalidArgument', '`agent` is run by bin/matriarch, and takes no options before it');
     });
 }
 
+function addStop(program: Command): void {
+  program
+    .command('stop')
+    .description(
+      'end the member on this machine for good: hand the lead over if it leads, stop its PostgreSQL cleanly, end its agent',
+    )
+    .helpOption('-h, --help', 'print this help')
+    .addOption(config().default(DEFAULT_CONFIG_FILE))
+    .action(async (options) => (await import('./stop.ts')).stop(options));
+}
+
 function addViews(program: Command): void {
-  command(program, 'status', 'who leads, who follows, and how far behind')
+  clusterCommand(program, 'status', 'who leads, who follows, and how far behind')
     .addOption(output())
     .option('--watch', 'keep it on the screen, fresh every second')
     .action(async (options) => (await import('./status.ts')).status(options));
-  command(program, 'history', 'who led when, and what justified it')
+  clusterCommand(program, 'history', 'who led when, and what justified it')
     .addOption(output())
     .action(async (options) => (await import('./history.ts')).history(options));
-  command(program, 'explain', 'why each member is what it is, and what would have to change, with the ids of the rules')
+  clusterCommand(program, 'explain', 'why each member is what it is, and what would have to change, with the ids of the rules')
     .addArgument(new Argument('[member]', 'one member in full'))
     .addOption(output())
     .action(async (name, options) => (await import('./explain.ts')).explain(name, options));
 }
 
 function addRequests(program: Command): void {
-  command(program, 'switchover', 'hand the lead over, planned: no transaction is lost, work is held for less than a second')
+  clusterCommand(
+    program,
+    'switchover',
+    'hand the lead over, planned: no transaction is lost, work is held for less than a second',
+  )
     .option('--to <member>', 'who leads next (default: the best placed)')
     .action(async (options) => (await import('./requests.ts')).switchover(options));
-  command(program, 'failover', 'have another member lead, also when the leader is gone')
+  clusterCommand(program, 'failover', 'have another member lead, also when the leader is gone')
     .option('--to <member>', 'who leads next (default: the best placed)')
     .option('--allow-data-loss', 'even where acknowledged transactions may be lost; what was given up is recorded')
     .addOption(yes())
     .action(async (options) => (await import('./requests.ts')).failover(options));
-  command(program, 'restart', 'restart the PostgreSQL of a member')
+  clusterCommand(program, 'restart', 'restart the PostgreSQL of a member')
     .addArgument(member())
     .action(async (name, options) => (await import('./requests.ts')).restart(name, options));
-  command(program, 'reinit', 'throw the data of a member away and clone it anew from the leader')
+  clusterCommand(program, 'reinit', 'throw the data of a member away and clone it anew from the leader')
     .addArgument(member())
     .addOption(yes())
     .action(async (name, options) => (await import('./requests.ts')).reinit(name, options));
-  command(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
+  clusterCommand(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
     (await import('./requests.ts')).pause(options),
   );
-  command(program, 'resume', 'end a pause').action(async (options) => (await import('./requests.ts')).resume(options));
+  clusterCommand(program, 'resume', 'end a pause').action(async (options) => (await import('./requests.ts')).resume(options));
 }
 
 function addConfig(program: Command): void {
-  const config = program
+  const settings = program
     .command('config')
     .description('the dynamic configuration of the cluster')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false);
-  command(config, 'show', 'print the configuration, defaults included')
+  clusterCommand(settings, 'show', 'print the configuration, defaults included')
     .addOption(new Option('-o, --output <format>', 'YAML, or JSON').choices(['yaml', 'json']).default('yaml'))
     .action(async (options) => (await import('./config.ts')).showConfig(options));
-  command(config, 'set', 'change settings; all of them, or none')
+  clusterCommand(settings, 'set', 'change settings; all of them, or none')
     .addArgument(new Argument('<setting=value...>', 'for example timings.leaseMs=15s; nothing after the sign sets the default'))
     .action(async (changes, options) => (await import('./config.ts')).setConfig(changes, options));
-  command(config, 'edit', 'change the configuration in VISUAL or EDITOR').action(async (options) =>
+  clusterCommand(settings, 'edit', 'change the configuration in VISUAL or EDITOR').action(async (options) =>
     (await import('./config.ts')).editConfig(options),
   );
 }
 
 function addTools(program: Command): void {
-  command(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
+  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
     .addArgument(member())
     .option('-f, --follow', 'go on with what is written from now on')
     .addOption(new Option('-n, --lines <n>', 'how many lines of the past').argParser(integer(0, 100_000)).default(100))
     .action(async (name, options) => (await import('./logs.ts')).logs(name, options));
-  command(program, 'psql', 'open psql; the password comes along by itself')
+  clusterCommand(program, 'psql', 'open psql; the password comes along by itself')
     .addArgument(new Argument('[args...]', 'for psql, after --'))
     .addOption(new Option('--primary', 'on the primary (the default)').conflicts(['replica', 'member']))
     .addOption(new Option('--replica', 'on a standby, on the primary if there is none').conflicts(['primary', 'member']))

@@ -28,6 +28,7 @@ const NOT_RUNNING: readonly ErrorCode[] = [
   'cluster.noLeader',
   'member.unknown',
   'member.notRunning',
+  'member.elsewhere',
   'agent.unreachable',
 ];
 const REFUSED: readonly ErrorCode[] = [

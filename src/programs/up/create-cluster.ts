@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { toDiskError } from '#adapters/files/disk-errors.ts';
+import { makeMemberFolders } from '#adapters/files/member-folders.ts';
 import { writeAtomically } from '#adapters/files/write-atomically.ts';
 import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
 import { type Authority, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
@@ -121,10 +122,7 @@ async function createMember(
   authority: Authority,
 ): Promise<void> {
   const own = memberPaths(`${paths.dir}/${member.name}`);
-  // What root reads and runs by must not lie where the server's user can change it: that user gets `run`, and later the data directory.
-  await makeFolder(own.memberDir, serverUser === undefined ? 0o700 : 0o711);
-  await makeFolder(own.logs, 0o700);
-  await makeFolder(own.run, 0o700, serverUser);
+  await makeMemberFolders(own.memberDir, serverUser);
   await writeTlsFiles(own.tls, authority, await issueCertificate(authority, { name: member.name, hosts: [host, 'localhost'] }));
   const config: MemberConfig = {
     cluster: name,
@@ -141,12 +139,6 @@ async function createMember(
     ...(serverUser === undefined ? {} : { runAs: serverUser }),
   };
   await writeAtomically(own.config, stringify(config));
-}
-
-async function makeFolder(path: string, mode: number, owner?: ServerUser): Promise<void> {
-  await mkdir(path);
-  await chmod(path, mode);
-  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }
 
 async function writeFirstConfig(file: string, config: ClusterConfig): Promise<void> {
