@@ -20,6 +20,8 @@ export interface Tags {
   readonly clonefrom: boolean;
 }
 
+export const DEFAULT_TAGS: Tags = { nofailover: false, priority: 50, nosync: false, clonefrom: false };
+
 /** What a member publishes about itself; it expires unless renewed. */
 export interface MemberRecord {
   readonly name: MemberName;

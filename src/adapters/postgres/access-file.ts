@@ -5,7 +5,8 @@ const CLOSED = '# gate: closed';
 
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"
- * does not match replication (manual, section 21.1), so nobody but the members' role streams.
+ * does not match replication (manual, section 21.1), so nobody but the members' role streams;
+ * that one shows a certificate of the cluster besides its password.
  */
 export function accessRules(secrets: PostgresSecrets, open: boolean): string {
   const agent = quoteName(secrets.agent.name);
@@ -13,9 +14,9 @@ export function accessRules(secrets: PostgresSecrets, open: boolean): string {
   const always = [
     `local   all         ${agent}                      scram-sha-256`,
     `host    all         ${agent}       all            reject`,
-    `hostssl replication ${replication} all            scram-sha-256`,
+    `hostssl replication ${replication} all            scram-sha-256 clientcert=verify-ca`,
     '# pg_rewind',
-    `hostssl postgres    ${replication} all            scram-sha-256`,
+    `hostssl postgres    ${replication} all            scram-sha-256 clientcert=verify-ca`,
     `host    all         ${replication} all            reject`,
     `local   all         ${replication}                reject`,
   ];

@@ -1,7 +1,7 @@
 import type { Because } from '#core/ha/effects.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, TlsSummary } from '#domain/status.ts';
 import type { AgentLog } from './agent-log.ts';
 import { agentStatus } from './agent-status.ts';
 import { DecisionLog } from './decision-log.ts';
@@ -50,11 +50,12 @@ export class AgentFace {
     if (names.length > 0) this.#log.warn('config', `only a restart brings these into force: ${names.join(', ')}`);
   }
 
-  status(state: HaState, config: MemberConfig, { guardPid, postgresPid }: Processes): AgentStatus {
+  status(state: HaState, config: MemberConfig, tls: TlsSummary, { guardPid, postgresPid }: Processes): AgentStatus {
     return agentStatus(state, {
       cluster: config.cluster,
       api: `${config.api.host}:${config.api.port}`,
       stateSince: this.#since,
+      tls,
       progress: state.job === null ? null : this.#progress,
       storeReachable: this.#storeReachable,
       agentPid: process.pid,

@@ -8,7 +8,7 @@ import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
 import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
 import { openStore } from '#adapters/store/open-store.ts';
-import { readTlsFiles, type TlsIdentity } from '#adapters/tls/tls-files.ts';
+import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
 import { initialState } from '#core/ha/state.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
@@ -21,6 +21,7 @@ import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
+import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { performer } from './perform.ts';
@@ -44,7 +45,7 @@ export interface AgentOptions {
 /** What an agent is made of before anything runs. */
 async function openParts({ config, checker, log, signal }: AgentOptions) {
   const paths = memberPaths(config.memberDir);
-  const tls = await readTlsFiles(config.tlsDir);
+  const certificates = await Certificates.read(config, log);
   await makeMemberFolders(config.memberDir, config.runAs);
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
@@ -61,7 +62,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     socketDir: paths.run,
     logFile: paths.postgresLog,
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
-    tls: { caFile: `${config.tlsDir}/ca.crt`, certFile: `${config.tlsDir}/member.crt`, keyFile: `${config.tlsDir}/member.key` },
+    tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
     parameters: dynamic.postgresql.parameters,
     stopTimeoutMs: dynamic.timings.stopTimeoutMs,
@@ -80,15 +81,15 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     wall: new Date().toISOString(),
   });
   const socketDir = layoutOf(options).socketDir;
-  return { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
+  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
 }
 
 /** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, checker, log, signal } = options;
   const clock = () => performance.now();
-  const { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir } =
-    await openParts(options);
+  const parts = await openParts(options);
+  const { paths, certificates, store, dynamic, promiseFile, secrets, server, initial, socketDir } = parts;
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
@@ -102,7 +103,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const feed = (event: HaEvent) => runner.feed(event);
   const watchmen = new Watchmen({ config, paths, secrets, socketDir, log, feed });
-  const links = linkPeers(config.name, tls, log, feed);
+  const links = linkPeers(config.name, certificates.current, log, feed);
   const perform = performer({
     config,
     clock,
@@ -122,14 +123,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const api = createApiServer({
     ...config.api,
     socketPath: paths.socket,
-    tls,
+    tls: certificates.current,
     routes: routes({
       state: () => runner.state,
       clock,
       decisions: face.decisions,
       store,
       checker,
-      status: () => face.status(runner.state, config, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+      status: () =>
+        face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+      notes: () => certificates.explain(),
       command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
     }),
     onUpgrade: (socket, head, from) => links.accept(socket, head, from),
@@ -138,6 +141,30 @@ export async function runAgent(options: AgentOptions): Promise<void> {
 
   await api.start();
   await watchmen.start();
+  followStore(options, parts, { links, face, feed });
+  keepCertificates(options, parts, [api, links]);
+  const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
+  const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
+  log.info('agent', `${config.name} of ${config.cluster} is up`);
+  await done.promise;
+  clearInterval(timer);
+  runner.stop();
+  await api.stop();
+  links.close();
+  await watchmen.stop(signal.aborted);
+  for (const part of [server, store, checker]) await part.close();
+}
+
+type Parts = Awaited<ReturnType<typeof openParts>>;
+
+interface Fed {
+  readonly links: PeerLinks;
+  readonly face: AgentFace;
+  readonly feed: (event: HaEvent) => void;
+}
+
+function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
+  const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
   watchStore({
     store,
@@ -151,16 +178,21 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
     signal,
   });
-  const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
-  const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
-  log.info('agent', `${config.name} of ${config.cluster} is up`);
-  await done.promise;
-  clearInterval(timer);
-  runner.stop();
-  await api.stop();
-  links.close();
-  await watchmen.stop(signal.aborted);
-  for (const part of [server, store, checker]) await part.close();
+}
+
+/** New files in `tlsDir` are put to use while everything goes on. */
+function keepCertificates(
+  { log, signal }: AgentOptions,
+  { server, certificates }: Parts,
+  users: readonly { setIdentity(tls: TlsIdentity): void }[],
+): void {
+  const use = async (tls: TlsIdentity) => {
+    for (const user of users) user.setIdentity(tls);
+    await server.useTls(tls);
+  };
+  // A server that runs on from before may have been started with other ones.
+  void server.useTls(certificates.current).catch((error: Error) => log.warn('tls', error.message));
+  void certificates.watch(use, signal);
 }
 
 /** What is no message is passed over: an agent of another release may have more kinds. */

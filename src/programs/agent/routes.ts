@@ -4,7 +4,7 @@ import { explain } from '#core/ha/explain.ts';
 import type { HaState } from '#core/ha/state.ts';
 import { fail } from '#domain/errors.ts';
 import type { Store } from '#domain/ports/store.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, ExplainLine } from '#domain/status.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import type { DecisionLog } from './decision-log.ts';
 import { toJson } from './record-json.ts';
@@ -17,6 +17,8 @@ export interface Served {
   readonly state: () => HaState;
   readonly clock: () => number;
   readonly status: () => AgentStatus;
+  /** What `explain` tells besides the decisions of the core. */
+  readonly notes: () => readonly ExplainLine[];
   readonly decisions: DecisionLog;
   readonly store: Store;
   readonly checker: ConfigChecker;
@@ -35,7 +37,12 @@ export function routes(served: Served): readonly Route[] {
     { method: 'GET', path: '/health', public: true, handle: () => health(served.state()) },
     get('/explain', () => {
       const { summary, lines } = explain(served.state(), served.clock());
-      return ok({ member: served.state().self.name, summary, lines, recent: served.decisions.recent });
+      return ok({
+        member: served.state().self.name,
+        summary,
+        lines: [...lines, ...served.notes()],
+        recent: served.decisions.recent,
+      });
     }),
     get('/history', async ({ signal }) => {
       const rows = await served.store.list('history/', { signal });

@@ -52,6 +52,7 @@ function agent(name: string, incarnation: string, leader: LeaderRecord | null, c
         guardPid: 11,
         postgresPid: 12,
         progress: null,
+        tls: { certificate: 'ab', authorities: ['cd'], expires: '2026-01-01T00:00:00.000Z' },
       },
       paused: false,
       durabilityMode: 'required',

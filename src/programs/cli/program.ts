@@ -46,6 +46,8 @@ export function buildProgram(): Command {
   addRequests(program);
   addConfig(program);
   addTools(program);
+  addMachines(program);
+  addCertificates(program);
   return program;
 }
 
@@ -198,10 +200,68 @@ function addTools(program: Command): void {
     .action(async (args, options) => (await import('./psql.ts')).psql(args, options));
 }
 
+const machinesDir = () =>
+  new Option('--dir <dir>', 'the folder with the authority, the passwords and the files of every machine').makeOptionMandatory();
+const machine = () =>
+  new Argument('<member=host>', 'NAME=HOST[:PORT[:APIPORT]]; PostgreSQL at 5432, the API 100 above, if not said');
+
+function group(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).helpOption('-h, --help', 'print this help').helpCommand(false);
+}
+
+function addMachines(program: Command): void {
+  const machines = group(program, 'machines', 'the files of a cluster whose members have a machine each');
+  const sub = (name: string, description: string) =>
+    machines.command(name).description(description).helpOption('-h, --help', 'print this help').addOption(machinesDir());
+  sub('init', 'make the authority, the passwords, and one folder a member with what belongs on its machine')
+    .addOption(new Option('--name <name>', 'the name of the cluster').argParser(clusterName).makeOptionMandatory())
+    .requiredOption('--member <member=host...>', 'one for each member: NAME=HOST[:PORT[:APIPORT]]; 5432 and 5532 if not said')
+    .requiredOption('--etcd <urls>', 'the URLs of the members of etcd, separated by commas')
+    .option('--etcd-ca <file>', 'the authority that signed the certificates of etcd')
+    .option('--etcd-certificate <file>', 'the certificate that etcd asks its clients for')
+    .option('--etcd-key <file>', 'its key')
+    .option('--etcd-user <name>', 'the user of etcd')
+    .option('--etcd-password-file <file>', 'the file with its password')
+    .option('--etcd-plaintext', 'allow http:// beyond the own machine')
+    .option('--postgres-bin <dir>', 'the folder of the PostgreSQL programs on the machines (default: as on this one)')
+    .addOption(
+      new Option(
+        '--durability <mode>',
+        'when a commit counts as done (default: required with 3 members or more, preferred with 2, async with 1)',
+      ).choices(['required', 'preferred', 'async']),
+    )
+    .option('--member-dir <dir>', 'the folder of the data on the machines', '/var/lib/matriarch')
+    .option('--config-dir <dir>', 'the folder of the configuration on the machines', '/etc/matriarch')
+    .option('--user <user>', 'who the agent and PostgreSQL run as there', 'postgres')
+    .action(async (options) => (await import('./machines.ts')).initMachines(options));
+  sub('add', 'make the files of one more member, which joins when its agent starts')
+    .addArgument(machine())
+    .action(async (text, options) => (await import('./machines.ts')).addMachine(text, options));
+  sub('address', 'make the files of a member that moves to another address')
+    .addArgument(machine())
+    .action(async (text, options) => (await import('./machines.ts')).moveMachine(text, options));
+}
+
+function addCertificates(program: Command): void {
+  const certificates = group(program, 'certificates', 'the certificates of the cluster, renewed while it works');
+  command(certificates, 'renew', 'new certificates for every member, by the same authority').action(async (options) =>
+    (await import('./certificates.ts')).renew(options),
+  );
+  command(certificates, 'rotate', 'a new authority in three stages, each of which waits until every member has followed')
+    .option('--applied', 'of the members whose agents do not answer, take it that they have the files')
+    .action(async (options) => (await import('./certificates.ts')).rotate(options));
+}
+
 const USAGE_CODES: Readonly<Record<string, ErrorCode>> = {
   'commander.unknownOption': 'usage.unknownOption',
   'commander.unknownCommand': 'usage.unknownCommand',
 };
+
+/** Of a command that is only a group. */
+function namesOf(program: Command, name: string | undefined): string {
+  const children = program.commands.find((one) => one.name() === name)?.commands ?? [];
+  return `${name} takes one of: ${children.map((one) => one.name()).join(', ')}`;
+}
 
 /**
  * Runs one command line, without the name of the program. What commander finds wrong becomes one of our errors; help and version are
@@ -215,8 +275,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    if (error.code === 'commander.help')
-      throw new MatriarchError('usage.invalidArgument', 'config takes one of: show, set, edit');
+    if (error.code === 'commander.help') throw new MatriarchError('usage.invalidArgument', namesOf(program, args[0]));
     const code = USAGE_CODES[error.code] ?? 'usage.invalidArgument';
     throw new MatriarchError(
       code,

@@ -11,14 +11,12 @@ import { readMemberConfig } from './member-cluster.ts';
 const END_MS = 180_000;
 const LOOK_EVERY_MS = 100;
 const LOOK_TIMEOUT_MS = 2000;
-/** The last breath of an agent may be a broken connection; one that has really refused is still there a moment later. */
-const LAST_BREATH_MS = 1000;
 
 type Say = (text: string) => void;
 
 /**
- * Ends the member on this machine. Errors: `config.…`, `request.refused` with the reason of the agent, `request.timeout`,
- * `agent.unreachable` for one that runs and is silent. A member that does not run is none of an error; a server that an agent left
+ * Ends the member on this machine. Errors: `config.…`, `request.timeout`, `agent.unreachable` for one that runs and is
+ * silent. A member that does not run is none of an error; a server that an agent left
  * behind is stopped too.
  */
 export async function stop(options: { readonly config: string }): Promise<void> {
@@ -26,43 +24,44 @@ export async function stop(options: { readonly config: string }): Promise<void> 
   const paths = memberPaths(memberDir);
   const say: Say = (text) => process.stderr.write(`${name}: ${text}\n`);
   const before = await look(paths.socket);
-  const leader = before === undefined ? undefined : await endAgent(paths.socket, before, say);
+  const said = before === undefined ? '' : await endAgent(paths.socket, before, say);
   await stopServer(paths.data, name, (_, text) => say(text));
-  process.stdout.write(`${before === undefined ? `${name} does not run.` : describeEnd(before, leader)}\n`);
+  process.stdout.write(`${before === undefined ? `${name} does not run.` : describeEnd(before, said)}\n`);
 }
 
-function describeEnd({ self: { name }, leader }: AgentStatus, successor: string | undefined): string {
+function describeEnd({ self: { name }, leader }: AgentStatus, said: string): string {
   if (leader?.member !== name) return `${name} has ended.`;
-  if (successor !== name) return `${name} has ended; ${successor} leads.`;
-  return `${name} has ended. Nobody could take the lead over: the cluster waits for it, or for what \`matriarch explain\` on another member says.`;
+  if (said.includes(' leads epoch ')) return `${name} has ended; ${said}.`;
+  return `${name} has ended. Nobody took the lead over: \`matriarch explain\` on another member says what that needs.`;
 }
 
-/** Resolves with whom the agent last knew as the leader. */
-async function endAgent(socketPath: string, before: AgentStatus, say: Say): Promise<string | undefined> {
+/** Resolves with what the agent answered. Once it was asked it ends, whether the lead can be handed over or not. */
+async function endAgent(socketPath: string, before: AgentStatus, say: Say): Promise<string> {
   const { agentPid, name } = before.self;
   const startTime = startTimeOf(agentPid);
-  const led = before.leader?.member === name;
-  let leader = before.leader?.member;
-  let state: string = before.self.state;
-  let refusal: unknown;
-  callApi({ socketPath }, 'POST', '/shutdown', { body: { handOver: true }, timeoutMs: END_MS }).catch(async (error: unknown) => {
-    await sleep(LAST_BREATH_MS);
-    refusal = error;
-  });
-  say(led ? 'hands the lead over and stops' : 'stops');
+  let said = '';
+  const asked = callApi({ socketPath }, 'POST', '/shutdown', { body: { handOver: true }, timeoutMs: END_MS }).then(
+    ({ json }) => {
+      said = String((json as { readonly text?: unknown }).text ?? '');
+    },
+    (error: unknown) => {
+      // Its last breath may be a broken connection: its end is what counts.
+      if (error instanceof MatriarchError && error.code === 'request.refused')
+        say(`the lead could not be handed over: ${error.message}`);
+    },
+  );
+  say(before.leader?.member === name ? 'hands the lead over and stops' : 'stops');
   const deadline = performance.now() + END_MS;
+  let state: string = before.self.state;
   while (startTime !== undefined && isAlive(agentPid, startTime)) {
-    if (refusal !== undefined) throw refusal;
     if (performance.now() > deadline) fail('request.timeout', `${name} has not ended after ${END_MS / 1000} s`);
     const status = await look(socketPath).catch(() => undefined);
-    if (led && status?.leader != null && status.leader.member !== leader)
-      say(`${status.leader.member} leads epoch ${status.leader.epoch}`);
     if (status !== undefined && status.self.state !== state) say(status.self.state);
-    leader = status?.leader?.member ?? leader;
     state = status?.self.state ?? state;
     await sleep(LOOK_EVERY_MS);
   }
-  return leader;
+  await asked;
+  return said;
 }
 
 /** Undefined when nobody listens. */
