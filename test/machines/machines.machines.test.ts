@@ -160,3 +160,59 @@ test('the leader is stopped for good: it hands over first, and its agent ends', 
   machines.startAgent(leader);
   await machines.healthy(THREE);
 });
+
+async function slots(): Promise<readonly string[]> {
+  const client = await connect();
+  try {
+    const { rows } = await client.query<{ name: string }>('select slot_name as name from pg_replication_slots order by 1');
+    return rows.map((row) => row.name.split('_')[1] ?? row.name);
+  } finally {
+    await client.end();
+  }
+}
+
+test('a member joins and leaves under writes, and nothing is left of it', async () => {
+  const errors = await underWrites(async () => {
+    await machines.must('machines', 'add', '--dir', machines.admin.dir, machines.address('n4'));
+    machines.install('n4');
+    machines.startAgent('n4');
+    const leader = await machines.healthy([...THREE, 'n4']);
+    const config = machines.configOf(leader);
+    expect(await machines.run('forget', 'n4', '--config', config)).toMatchObject({
+      code: 4,
+      stderr: expect.stringContaining('n4 runs'),
+    });
+    await machines.must('stop', '--config', machines.configOf('n4'));
+    expect(await machines.must('forget', 'n4', '--config', config)).toContain('n4 has left');
+    await machines.healthy(THREE);
+    await machines.until('no slot', async () => (await slots()).length === 2 || undefined);
+    await machines.must('machines', 'remove', '--dir', machines.admin.dir, 'n4');
+  });
+  expect(errors).toEqual([]);
+  for (const name of THREE) expect((await machines.document(name)).members.map((member) => member.name)).toEqual(THREE);
+  const leader = await machines.leader();
+  expect((await machines.status(leader))?.leader?.eligible).toEqual(THREE);
+  // Nor does it come back with the next leader.
+  await machines.must('switchover', '--config', machines.configOf(leader));
+  await machines.healthy(THREE);
+  expect((await slots()).length).toBe(2);
+  expect((await machines.run('forget', 'n4', '--config', machines.configOf('n1'))).stderr).toContain('member.unknown');
+});
+
+test('a standby moves to another address', async () => {
+  const leader = await machines.leader();
+  const moving = THREE.find((name) => name !== leader) ?? '';
+  const errors = await underWrites(async () => {
+    await machines.must('machines', 'address', '--dir', machines.admin.dir, machines.address(moving, 4));
+    await machines.must('stop', '--config', machines.configOf(moving));
+    await machines.agentEnd(moving);
+    machines.install(moving);
+    machines.startAgent(moving);
+    await machines.healthy(THREE);
+  });
+  expect(errors).toEqual([]);
+  const { members } = await machines.document(leader);
+  expect(machines.address(moving, 4)).toContain(`127.0.0.1:${members.find((member) => member.name === moving)?.port}:`);
+  await machines.must('switchover', '--to', moving, '--config', machines.configOf(leader));
+  await machines.healthy(THREE);
+});

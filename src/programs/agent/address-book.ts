@@ -14,7 +14,9 @@ export class AddressBook {
     this.#self = self;
   }
 
-  learn(members: readonly MemberRecord[]): ReadonlyMap<MemberName, Address> {
+  /** `left`: members that are gone for good. */
+  learn(members: readonly MemberRecord[], left: readonly MemberName[]): ReadonlyMap<MemberName, Address> {
+    for (const name of left) this.#known.delete(name);
     for (const { name, api } of members) {
       const colon = api.lastIndexOf(':');
       if (name !== this.#self) this.#known.set(name, { host: api.slice(0, colon), port: Number(api.slice(colon + 1)) });

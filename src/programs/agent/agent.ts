@@ -24,6 +24,7 @@ import type { AgentLog } from './agent-log.ts';
 import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
 import { DynamicConfig } from './dynamic-config.ts';
+import { unforget } from './leaving.ts';
 import { performer } from './perform.ts';
 import { toJson } from './record-json.ts';
 import { routes } from './routes.ts';
@@ -166,6 +167,8 @@ interface Fed {
 function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
+  // This one is back, whatever was said of it before.
+  void unforget(store, config.name, signal);
   watchStore({
     store,
     checker,
@@ -174,7 +177,7 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
       void dynamicConfig.remember(next);
       void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
     },
-    onMembers: (members) => links.setPeers(addresses.learn(members)),
+    onMembers: (members, left) => links.setPeers(addresses.learn(members, left)),
     onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
     signal,
   });

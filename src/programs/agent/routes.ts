@@ -7,6 +7,7 @@ import type { Store } from '#domain/ports/store.ts';
 import type { AgentStatus, ExplainLine } from '#domain/status.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import type { DecisionLog } from './decision-log.ts';
+import { forgetMember } from './leaving.ts';
 import { toJson } from './record-json.ts';
 import { readHistoryEntry } from './shapes.ts';
 
@@ -64,9 +65,17 @@ export function routes(served: Served): readonly Route[] {
       commanded({ kind: 'failover', allowDataLoss: flagField(body, 'allowDataLoss') }, signal),
     ),
     post('/restart', ({ signal }) => commanded({ kind: 'restart' }, signal)),
+    post('/forget', (request) => forget(served, request)),
     post('/reinit', ({ signal }) => commanded({ kind: 'reinit' }, signal)),
     post('/shutdown', ({ body, signal }) => commanded({ kind: 'shutdown', handOver: flagField(body, 'handOver') }, signal)),
   ];
+}
+
+async function forget({ state, store }: Served, { body, signal }: ApiRequest): Promise<ApiResponse> {
+  const { member } = (body ?? {}) as { readonly member?: unknown };
+  if (typeof member !== 'string') return fail('api.malformed', '`member` must be the name of a member');
+  await forgetMember(store, state, member, signal);
+  return ok({ text: `${member} has left` });
 }
 
 const ok = (json: unknown): ApiResponse => ({ status: 200, json });

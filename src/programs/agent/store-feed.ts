@@ -3,7 +3,7 @@ import type { HaEvent } from '#core/ha/events.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import { haSettings } from '#domain/config/ha-settings.ts';
 import type { HistoryEntry } from '#domain/leader-record.ts';
-import type { MemberRecord } from '#domain/member.ts';
+import type { MemberName, MemberRecord } from '#domain/member.ts';
 import type { Store, StoreChange, Versioned } from '#domain/ports/store.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { readHistoryEntry, readIdentity, readLeaderRecord, readMemberRecord } from './shapes.ts';
@@ -13,6 +13,8 @@ export const KEYS = {
   identity: 'identity',
   config: 'config',
   members: 'members/',
+  /** Members that left for good: an object a name, until the member is back. */
+  left: 'left/',
   history: 'history/',
 } as const;
 
@@ -23,7 +25,7 @@ export interface StoreFeedOptions {
   readonly checker: ConfigChecker;
   readonly feed: (event: HaEvent) => void;
   readonly onConfig: (config: ClusterConfig) => void;
-  readonly onMembers: (members: readonly MemberRecord[]) => void;
+  readonly onMembers: (members: readonly MemberRecord[], left: readonly MemberName[]) => void;
   /** A record that is not of its shape: passed over, for the log. */
   readonly onRubbish: (key: string) => void;
   readonly signal: AbortSignal;
@@ -32,7 +34,16 @@ export interface StoreFeedOptions {
 /** Turns the store's changes into events. What cannot be read is passed over: a damaged record is never taken for a missing one. */
 export function watchStore(options: StoreFeedOptions): void {
   const members = new Map<string, MemberRecord>();
+  const left = new Set<MemberName>();
   const { store, signal } = options;
+  // Whoever has a record is there, whatever was once said of it.
+  const tellMembers = () => {
+    const all = [...members.values()];
+    const gone = [...left].filter((name) => !all.some((member) => member.name === name));
+    options.onMembers(all, gone);
+    options.feed({ kind: 'members', members: all });
+    options.feed({ kind: 'left', names: gone });
+  };
   store.watch(KEYS.leader, (change) => onLeader(options, change), signal);
   let identified = false;
   store.watch(
@@ -66,9 +77,17 @@ export function watchStore(options: StoreFeedOptions): void {
       if (change.current !== undefined && record === undefined) return options.onRubbish(change.key);
       if (record === undefined) members.delete(change.key);
       else members.set(change.key, record);
-      const all = [...members.values()];
-      options.onMembers(all);
-      options.feed({ kind: 'members', members: all });
+      tellMembers();
+    },
+    signal,
+  );
+  store.watch(
+    KEYS.left,
+    ({ key, current }) => {
+      const name = key.slice(KEYS.left.length);
+      if (current === undefined) left.delete(name);
+      else left.add(name);
+      tellMembers();
     },
     signal,
   );

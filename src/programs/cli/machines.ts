@@ -128,6 +128,19 @@ export async function moveMachine(text: string, { dir }: { readonly dir: string 
   say('Then `systemctl start matriarch` there. The others learn the new address by themselves.');
 }
 
+/** After `matriarch stop` on its machine and `matriarch forget`. Its certificate is valid until it runs out or the authority is rotated. */
+export async function removeMachine(name: string, { dir }: { readonly dir: string }): Promise<void> {
+  const { paths, description } = await openMachines(dir);
+  const names = description.members.map((one) => one.name);
+  if (!names.includes(name)) fail('member.unknown', `${description.cluster} has no member ${name}${suggest(name, names)}`);
+  if (names.length === 1) fail('request.refused', `${name} is the last member`);
+  await writeJson(paths.description, { ...description, members: description.members.filter((one) => one.name !== name) });
+  await rm(paths.machine(name).configDir, { recursive: true, force: true });
+  say(
+    `The files of ${name} are gone. \`matriarch certificates rotate\` makes the certificate worthless that its machine may still hold.`,
+  );
+}
+
 /** The files of etcd are the same for every member: those of the first one are copied. */
 function etcdFilesOf({ paths, description }: MachinesFolder): EtcdFiles {
   const first = paths.machine(description.members[0]?.name ?? '');

@@ -163,6 +163,9 @@ function addRequests(program: Command): void {
     .addArgument(member())
     .addOption(yes())
     .action(async (name, options) => (await import('./requests.ts')).reinit(name, options));
+  clusterCommand(program, 'forget', 'a member has left for good: nothing waits for it, keeps WAL for it, or lets it lead')
+    .addArgument(member())
+    .action(async (name, options) => (await import('./forget.ts')).forget(name, options));
   clusterCommand(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
     (await import('./requests.ts')).pause(options),
   );
@@ -237,6 +240,9 @@ function addMachines(program: Command): void {
   sub('add', 'make the files of one more member, which joins when its agent starts')
     .addArgument(machine())
     .action(async (text, options) => (await import('./machines.ts')).addMachine(text, options));
+  sub('remove', 'throw the files of a member away that has left')
+    .addArgument(member())
+    .action(async (name, options) => (await import('./machines.ts')).removeMachine(name, options));
   sub('address', 'make the files of a member that moves to another address')
     .addArgument(machine())
     .action(async (text, options) => (await import('./machines.ts')).moveMachine(text, options));
