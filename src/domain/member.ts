@@ -33,6 +33,8 @@ export interface MemberRecord {
   readonly port: number;
   readonly tags: Tags;
   readonly versions: { readonly matriarch: string; readonly postgres: string };
+  /** The highest format of records that its agent reads. Absent: the first. */
+  readonly reads?: number;
   readonly state: MemberState;
   readonly position: Position;
   /** Why the member is what it is, in one sentence, with the ids of the rules behind it. */

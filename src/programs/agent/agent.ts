@@ -34,6 +34,8 @@ import { watchStore } from './store-feed.ts';
 import { Watchmen } from './watchmen.ts';
 
 const TICKS_PER_HEARTBEAT = 2;
+/** Kinds of messages that are passed over; a bound, since names come from outside. */
+const MAX_TOLD = 64;
 
 export interface AgentOptions {
   readonly config: MemberConfig;
@@ -133,7 +135,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       checker,
       status: () =>
         face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
-      notes: () => certificates.explain(),
+      notes: () => [...certificates.explain(), ...face.notes()],
       command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
     }),
     onUpgrade: (socket, head, from) => links.accept(socket, head, from),
@@ -164,7 +166,7 @@ interface Fed {
   readonly feed: (event: HaEvent) => void;
 }
 
-function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
+function followStore({ config, checker, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
   // This one is back, whatever was said of it before.
@@ -178,7 +180,8 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
       void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
     },
     onMembers: (members, left) => links.setPeers(addresses.learn(members, left)),
-    onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
+    onRubbish: (key, why) => face.passedOver(key, why),
+    onRead: (key) => face.passedOver(key, null),
     signal,
   });
 }
@@ -200,16 +203,29 @@ function keepCertificates(
 
 /** What is no message is passed over: an agent of another release may have more kinds. */
 function linkPeers(self: MemberName, tls: TlsIdentity, log: AgentLog, feed: (event: HaEvent) => void): PeerLinks {
+  const told = new Set<string>();
+  // Once for each member and kind: a newer release may send it five times a second.
+  const unreadable = (from: MemberName, json: unknown) => {
+    const what = `${from} sends messages that this release does not read: ${kindOf(json)}`;
+    if (told.has(what) || told.size >= MAX_TOLD) return;
+    told.add(what);
+    log.warn('peers', what);
+  };
   return createPeerLinks({
     self,
     tls,
     onMessage: (from, json) => {
       const message = readMessage(json);
-      if (message === undefined) return log.warn('peers', `${from} sent what is no message`);
+      if (message === undefined) return unreadable(from, json);
       feed({ kind: 'received', from, message });
     },
     onLost: (peer) => log.info('peers', `the link to ${peer} is lost`),
   });
+}
+
+function kindOf(json: unknown): string {
+  const kind = (json as { readonly kind?: unknown } | null)?.kind;
+  return typeof kind === 'string' ? kind.slice(0, 40) : 'without a kind';
 }
 
 async function readSecrets(file: string, checker: ConfigChecker): Promise<Secrets> {

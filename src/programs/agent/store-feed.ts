@@ -5,6 +5,7 @@ import { haSettings } from '#domain/config/ha-settings.ts';
 import type { HistoryEntry } from '#domain/leader-record.ts';
 import type { MemberName, MemberRecord } from '#domain/member.ts';
 import type { Store, StoreChange, Versioned } from '#domain/ports/store.ts';
+import { refusalOf } from '#domain/record-format.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { readHistoryEntry, readIdentity, readLeaderRecord, readMemberRecord } from './shapes.ts';
 
@@ -27,7 +28,9 @@ export interface StoreFeedOptions {
   readonly onConfig: (config: ClusterConfig) => void;
   readonly onMembers: (members: readonly MemberRecord[], left: readonly MemberName[]) => void;
   /** A record that is not of its shape: passed over, for the log. */
-  readonly onRubbish: (key: string) => void;
+  readonly onRubbish: (key: string, why: string) => void;
+  /** A key that can be read, again or for the first time. */
+  readonly onRead: (key: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -64,7 +67,7 @@ export function watchStore(options: StoreFeedOptions): void {
     KEYS.history,
     ({ key, current }) => {
       const entry = current === undefined ? undefined : readHistoryEntry(current.value);
-      if (entry === undefined) return options.onRubbish(key);
+      if (entry === undefined) return options.onRubbish(key, whyNot(current?.value));
       history.set(key, entry);
       options.feed({ kind: 'history', entries: [...history.values()] });
     },
@@ -74,7 +77,9 @@ export function watchStore(options: StoreFeedOptions): void {
     KEYS.members,
     (change) => {
       const record = change.current === undefined ? undefined : readMemberRecord(change.current.value);
-      if (change.current !== undefined && record === undefined) return options.onRubbish(change.key);
+      if (change.current !== undefined && record === undefined)
+        return options.onRubbish(change.key, whyNot(change.current?.value));
+      options.onRead(change.key);
       if (record === undefined) members.delete(change.key);
       else members.set(change.key, record);
       tellMembers();
@@ -93,6 +98,10 @@ export function watchStore(options: StoreFeedOptions): void {
   );
 }
 
+function whyNot(json: unknown): string {
+  return refusalOf(json) ?? 'it is no record of Matriarch';
+}
+
 /** Until the store answers. Never resolves when `signal` aborts first. */
 async function ask(store: Store, key: string, signal: AbortSignal): Promise<Versioned | undefined> {
   for (;;) {
@@ -108,14 +117,16 @@ async function ask(store: Store, key: string, signal: AbortSignal): Promise<Vers
 function onLeader(options: StoreFeedOptions, { key, current }: StoreChange): void {
   if (key !== KEYS.leader || current === undefined) return;
   const record = readLeaderRecord(current.value);
-  if (record === undefined) return options.onRubbish(key);
+  if (record === undefined) return options.onRubbish(key, whyNot(current.value));
+  options.onRead(key);
   options.feed({ kind: 'record', record, version: current.version });
 }
 
 function onIdentity(options: StoreFeedOptions, { key, current }: StoreChange): void {
   if (key !== KEYS.identity) return;
   const identity = current === undefined ? null : readIdentity(current.value);
-  if (identity === undefined) return options.onRubbish(key);
+  if (identity === undefined) return options.onRubbish(key, whyNot(current?.value));
+  options.onRead(key);
   options.feed({ kind: 'identity', identity });
 }
 
@@ -125,9 +136,10 @@ function onConfig(options: StoreFeedOptions, { key, current }: StoreChange): voi
   options.checker.cluster(current.value, 'config in the store').then(
     (config) => {
       if (options.signal.aborted) return;
+      options.onRead(key);
       options.onConfig(config);
       options.feed({ kind: 'configured', config: haSettings(config) });
     },
-    () => options.onRubbish(key),
+    (error: Error) => options.onRubbish(key, error.message),
   );
 }
