@@ -8,6 +8,8 @@ const UNITS = join(import.meta.dirname, '..', '..', 'deploy', 'systemd');
 const folder = mkdtempSync(join(tmpdir(), 'matriarch-units-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
+// Checked, not booted: a systemd in namespaces of its own still has the files of the machine. The first unit that it starts brings
+// sysinit.target along, and its systemd-tmpfiles empties /tmp of everybody.
 test('systemd finds nothing wrong with the units', () => {
   const program = join(folder, 'matriarch');
   writeFileSync(program, '#!/bin/sh\n');
