@@ -5,8 +5,7 @@ const CLOSED = '# gate: closed';
 
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"
- * does not match replication (manual, section 21.1), so nobody but the members' role streams;
- * that one shows a certificate of the cluster besides its password.
+ * does not match replication (manual, section 21.1), so nobody but the members' role streams.
  */
 export function accessRules(secrets: PostgresSecrets, open: boolean): string {
   const agent = quoteName(secrets.agent.name);
@@ -14,9 +13,9 @@ export function accessRules(secrets: PostgresSecrets, open: boolean): string {
   const always = [
     `local   all         ${agent}                      scram-sha-256`,
     `host    all         ${agent}       all            reject`,
-    `hostssl replication ${replication} all            scram-sha-256 clientcert=verify-ca`,
+    `hostssl replication ${replication} all            scram-sha-256`,
     '# pg_rewind',
-    `hostssl postgres    ${replication} all            scram-sha-256 clientcert=verify-ca`,
+    `hostssl postgres    ${replication} all            scram-sha-256`,
     `host    all         ${replication} all            reject`,
     `local   all         ${replication}                reject`,
   ];
