@@ -58,6 +58,10 @@ export const ERRORS = {
     meaning: 'The description of the cluster in its folder is damaged, or was written by a newer Matriarch.',
     next: 'Use the version of Matriarch that the message names, or restore the file from a copy.',
   },
+  'machines.notFound': {
+    meaning: 'The folder holds no cluster of `matriarch machines`.',
+    next: 'Name the folder with `--dir`, or make one with `matriarch machines init`.',
+  },
   'cluster.foreignFolder': {
     meaning: 'The folder is not empty and was not made by Matriarch.',
     next: 'Choose an empty folder or one that does not exist yet.',
@@ -89,6 +93,10 @@ export const ERRORS = {
   'member.notRunning': {
     meaning: 'The agent of the member does not answer.',
     next: 'Look at its log with `matriarch logs MEMBER`; `matriarch up` starts agents that are missing.',
+  },
+  'member.elsewhere': {
+    meaning: 'The member runs on another machine, and what was asked for lies there.',
+    next: 'Run the command on the machine that the message names.',
   },
   'request.refused': {
     meaning: 'The cluster refused what was asked of it, for the reason in the message. Nothing was changed.',
@@ -221,6 +229,10 @@ export const ERRORS = {
   'tls.invalid': {
     meaning: 'A certificate or key is missing, expired, or does not belong to this cluster.',
     next: 'Check the files that the message names.',
+  },
+  'tls.notApplied': {
+    meaning: 'A member does not use the new certificates yet. Everybody still trusts what is in use: nothing is cut off.',
+    next: 'Bring the member up, or carry the files to its machine; then run the same command again: it goes on where it stopped.',
   },
   'internal.bug': {
     meaning: 'Matriarch met a state that it holds to be impossible.',

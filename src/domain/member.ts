@@ -20,6 +20,8 @@ export interface Tags {
   readonly clonefrom: boolean;
 }
 
+export const DEFAULT_TAGS: Tags = { nofailover: false, priority: 50, nosync: false, clonefrom: false };
+
 /** What a member publishes about itself; it expires unless renewed. */
 export interface MemberRecord {
   readonly name: MemberName;
@@ -31,6 +33,8 @@ export interface MemberRecord {
   readonly port: number;
   readonly tags: Tags;
   readonly versions: { readonly matriarch: string; readonly postgres: string };
+  /** The highest format of records that its agent reads. Absent: the first. */
+  readonly reads?: number;
   readonly state: MemberState;
   readonly position: Position;
   /** Why the member is what it is, in one sentence, with the ids of the rules behind it. */

@@ -1,6 +1,16 @@
 import type { HistoryEntry, LeaderRecord } from './leader-record.ts';
 import type { MemberRecord, MemberState } from './member.ts';
 
+/** The certificates that a member uses. */
+export interface TlsSummary {
+  /** SHA-256 of the member's certificate, in hexadecimal. */
+  readonly certificate: string;
+  /** SHA-256 of each authority that it trusts, in order. */
+  readonly authorities: readonly string[];
+  /** ISO time at which the member's certificate runs out. */
+  readonly expires: string;
+}
+
 /** What one agent answers to `GET /status`: itself, and the cluster as it sees it. */
 export interface AgentStatus {
   readonly cluster: string;
@@ -22,6 +32,8 @@ export interface AgentStatus {
     readonly agentPid: number;
     readonly guardPid: number | null;
     readonly postgresPid: number | null;
+    /** In use: by its API, its links to the others, and its PostgreSQL. */
+    readonly tls: TlsSummary;
     /** Progress of a running clone or rewind, for people. */
     readonly progress: string | null;
   };

@@ -30,6 +30,8 @@ export interface ApiServerOptions {
 }
 
 export interface ApiServer {
+  /** For connections that are made from now on; open ones go on. */
+  setIdentity(tls: TlsIdentity): void;
   /** Listens on both. Errors: `port.taken`, `folder.pathTooLong`, `disk.*`. */
   start(): Promise<{ readonly port: number }>;
   /** Takes no more requests, lets the running ones end until `signal` aborts (default: 1 s), then cuts every connection. */
@@ -60,6 +62,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   for (const server of [tlsServer, socketServer])
     server.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head));
   return {
+    setIdentity: (tls) => tlsServer.setSecureContext(serverTls(tls)),
     async start() {
       const port = await listenOnPort(tlsServer, options.listen ?? options.host, options.port);
       try {

@@ -26,6 +26,8 @@ export interface OpenServerOptions {
 export interface OpenServer {
   /** Errors: `port.taken`. */
   start(): Promise<{ readonly port: number }>;
+  /** For connections from now on. Nothing for plain HTTP. */
+  setIdentity(tls: Pick<TlsIdentity, 'certificate' | 'key'>): void;
   stop(signal?: AbortSignal): Promise<void>;
 }
 
@@ -50,6 +52,9 @@ export function createOpenServer(options: OpenServerOptions): OpenServer {
   const listening = new Listening([server]);
   return {
     start: async () => ({ port: await listenOnPort(server, options.host, options.port) }),
+    setIdentity({ certificate, key }) {
+      if ('setSecureContext' in server) server.setSecureContext({ cert: certificate, key, minVersion: 'TLSv1.2' });
+    },
     stop: (signal) => listening.stop(signal),
   };
 }

@@ -13,7 +13,8 @@ export interface PeerAddress {
 export interface OutgoingLinkOptions {
   readonly peer: MemberName;
   readonly address: PeerAddress;
-  readonly tls: TlsIdentity;
+  /** As it is when a connection is made. */
+  readonly tls: () => TlsIdentity;
   /** The other end closed a link that was up: its process has ended, or its API has. */
   onLost(): void;
 }
@@ -92,7 +93,7 @@ export class OutgoingLink {
   #dial(): void {
     clearTimeout(this.#timer);
     const { address, peer, tls } = this.#options;
-    const socket = connect({ ...clientTls(tls, peer), host: address.host, port: address.port });
+    const socket = connect({ ...clientTls(tls(), peer), host: address.host, port: address.port });
     this.#socket = socket;
     this.#timer = setTimeout(() => socket.destroy(), CONNECT_TIMEOUT_MS);
     let endedByPeer = false;

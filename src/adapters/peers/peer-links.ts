@@ -25,6 +25,8 @@ export interface PeerLinks {
   setPeers(peers: ReadonlyMap<MemberName, PeerAddress>): void;
   /** False when the message was dropped: no link, a peer that does not read, or more than 64 KiB of JSON. */
   send(to: MemberName, json: unknown): boolean;
+  /** For links that are dialled from now on; open ones go on. */
+  setIdentity(tls: TlsIdentity): void;
   /** For `onUpgrade` of the API server. */
   accept(socket: TLSSocket, head: Buffer, from: MemberName): void;
   /** Those that a message can be sent to now. */
@@ -37,6 +39,7 @@ const CHECK_INTERVAL_MS = 500;
 const MAX_INCOMING = 64;
 
 export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
+  let { tls } = options;
   const outgoing = new Map<MemberName, OutgoingLink>();
   const incoming = new Map<MemberName, IncomingLink>();
   const check = setInterval(() => {
@@ -57,13 +60,17 @@ export function createPeerLinks(options: PeerLinksOptions): PeerLinks {
         const present = outgoing.get(peer)?.address;
         if (present?.host === address.host && present.port === address.port) continue;
         closeOutgoing(peer);
-        outgoing.set(peer, new OutgoingLink({ peer, address, tls: options.tls, onLost: () => options.onLost(peer) }));
+        outgoing.set(peer, new OutgoingLink({ peer, address, tls: () => tls, onLost: () => options.onLost(peer) }));
       }
     },
 
     send(to, json) {
       const link = outgoing.get(to);
       return link?.isUp === true && link.send(Buffer.from(`${JSON.stringify(json)}\n`));
+    },
+
+    setIdentity(next) {
+      tls = next;
     },
 
     accept(socket, head, from) {

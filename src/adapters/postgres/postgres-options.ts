@@ -1,3 +1,5 @@
+import type { TlsIdentity } from '../tls/tls-files.ts';
+
 /** An account of the operating system, by number. */
 export interface Owner {
   readonly uid: number;
@@ -38,8 +40,8 @@ export interface PostgresOptions {
   readonly passfile?: string;
   /** Required when the agent runs as root: PostgreSQL refuses to. Files written for the server belong to this user. */
   readonly runAs?: Owner;
-  /** PEM. The key of the certificate must not be Ed25519: channel binding has no digest for it. */
-  readonly tls: { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
+  /** At the start; see `useTls`. The key of the certificate must not be Ed25519: channel binding has no digest for it. */
+  readonly tls: TlsIdentity;
   readonly secrets: PostgresSecrets;
   /** The cluster's configured parameters; they win over the defaults, never over what Matriarch owns. */
   readonly parameters: Readonly<Record<string, string>>;

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Incarnation } from '#domain/member.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
+import type { TlsIdentity } from '../tls/tls-files.ts';
 import { Freshness } from './freshness.ts';
 import { Histories } from './histories.ts';
 import { failureOf, messageOf } from './job-error.ts';
@@ -32,6 +33,7 @@ import { NoAnswer, Session } from './session.ts';
 import { StoppedServer } from './stopped-server.ts';
 import { runTool } from './tool.ts';
 import { Upkeep } from './upkeep.ts';
+import { useTls } from './use-tls.ts';
 import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
@@ -43,6 +45,8 @@ export interface PostgresServer extends ServerPort {
   reload(): boolean;
   /** The names of the parameters that only a restart brings into force. Rejects when no server answers. */
   pendingRestart(): Promise<readonly string[]>;
+  /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
+  useTls(tls: TlsIdentity): Promise<void>;
 }
 
 /** The one PostgreSQL of a member. Nothing is started by making it; a server that runs is found. */
@@ -83,7 +87,13 @@ class LocalServer implements PostgresServer {
       histories: new Histories(),
       work: new Session({ ...settings, name: 'matriarch agent' }, hint),
       log: options.log ?? (() => {}),
-      memory: { parameters: options.parameters, syncInForce: undefined, startedAt: undefined, walSizes: DEFAULT_WAL_SIZES },
+      memory: {
+        tls: options.tls,
+        parameters: options.parameters,
+        syncInForce: undefined,
+        startedAt: undefined,
+        walSizes: DEFAULT_WAL_SIZES,
+      },
       openSession: (change = {}) => new Session({ ...settings, name: 'matriarch agent', ...change }),
     };
     const { memory } = this.#context;
@@ -195,6 +205,19 @@ class LocalServer implements PostgresServer {
     } finally {
       session.drop();
     }
+  }
+
+  async useTls(tls: TlsIdentity): Promise<void> {
+    this.#context.memory.tls = tls;
+    while (this.#running !== undefined) await this.#running.done;
+    const controller = new AbortController();
+    const renewed = useTls({ ...this.#context, signal: controller.signal });
+    const done = renewed.catch(() => {});
+    const current = { controller, done };
+    this.#running = current;
+    await done;
+    if (this.#running === current) this.#running = undefined;
+    return renewed;
   }
 
   async close(): Promise<void> {

@@ -42,6 +42,15 @@ export async function setGate(context: JobContext, open: boolean): Promise<void>
   if (context.postmaster.pid() === undefined) return;
   const generation = changed ? await context.role.write({}) : context.role.generation;
   if (changed) context.postmaster.signal('SIGHUP');
+  await awaitGeneration(context, generation, 'the server reads pg_hba.conf again');
+}
+
+/** Until a connection that is made now shows the generation: the postmaster has ended the reload that came with it. */
+export async function awaitGeneration(
+  context: Pick<JobContext, 'openSession' | 'signal'>,
+  generation: string,
+  what: string,
+): Promise<void> {
   await until(
     async () => {
       const session = context.openSession({ name: 'matriarch gate' });
@@ -55,7 +64,7 @@ export async function setGate(context: JobContext, open: boolean): Promise<void>
         session.drop();
       }
     },
-    { signal: context.signal, timeoutMs: RELOAD_TIMEOUT_MS, what: 'the server reads pg_hba.conf again' },
+    { signal: context.signal, timeoutMs: RELOAD_TIMEOUT_MS, what },
   );
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Position } from '#domain/position.ts';
+import type { TlsIdentity } from '../tls/tls-files.ts';
 import type { Histories } from './histories.ts';
 import type { Layout } from './layout.ts';
 import type { OwnedFiles } from './owned-files.ts';
@@ -30,6 +31,8 @@ export interface ServerContext {
 
 /** What the adapter knows about the server that runs now and cannot ask it. */
 export interface ServerMemory {
+  /** Checked: nothing else ever reaches the files that the server reads. */
+  tls: TlsIdentity;
   /** The parameters of the cluster as they were last given. */
   parameters: Readonly<Record<string, string>>;
   /** The value of `synchronous_standby_names` that every process was seen to follow. Undefined after a start and after adoption. */

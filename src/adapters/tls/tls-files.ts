@@ -7,7 +7,7 @@ import type { Authority, CertificateWithKey } from './authority.ts';
 
 /** What a member needs for TLS, read into memory. */
 export interface TlsIdentity {
-  /** The certificate of the cluster's authority, PEM. */
+  /** The certificate of the cluster's authority, PEM; of two while one replaces the other. */
   readonly ca: string;
   readonly certificate: string;
   /** Secret. */

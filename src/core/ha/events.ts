@@ -21,6 +21,8 @@ export type HaEvent =
   | { readonly kind: 'configured'; readonly config: HaConfig }
   /** All members whose records have not expired. */
   | { readonly kind: 'members'; readonly members: readonly MemberRecord[] }
+  /** All members of whom a person said that they are gone for good, and whose records are not there. */
+  | { readonly kind: 'left'; readonly names: readonly MemberName[] }
   /** The `leader` record as read or watched. `askedAt`: when the read was sent; absent for a watched change, which proves no freshness. */
   | {
       readonly kind: 'record';

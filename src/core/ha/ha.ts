@@ -1,3 +1,4 @@
+import type { MemberName } from '#domain/member.ts';
 import { absorbJobDone } from './absorb-job.ts';
 import { absorbMessage } from './absorb-message.ts';
 import { absorbRecord, absorbSwapped } from './absorb-store.ts';
@@ -76,7 +77,11 @@ function absorb(turn: Turn, event: HaEvent): void {
     case 'members':
       // Who has fallen silent stays known: its slot keeps WAL for its return.
       state.members = { ...state.members, ...Object.fromEntries(event.members.map((member) => [member.name, member])) };
+      // Whoever is there has not left, or is back.
+      state.left = state.left.filter((name) => !event.members.some((member) => member.name === name));
       return;
+    case 'left':
+      return absorbLeft(turn, event.names);
     case 'record':
       return absorbRecord(turn, event);
     case 'readFailed':
@@ -122,6 +127,15 @@ function absorb(turn: Turn, event: HaEvent): void {
     case 'command':
       return absorbCommand(turn, event.command);
   }
+}
+
+/** A leader goes on: whatever a person says, it is there. */
+function absorbLeft(turn: Turn, names: readonly MemberName[]): void {
+  const { state } = turn;
+  state.left = names.filter((name) => name !== state.self.name && name !== state.record?.value?.member);
+  const stays = ([name]: readonly [string, unknown]) => !state.left.includes(name);
+  state.members = Object.fromEntries(Object.entries(state.members).filter(stays));
+  state.peers = Object.fromEntries(Object.entries(state.peers).filter(stays));
 }
 
 function observed(turn: Turn, event: Extract<HaEvent, { kind: 'observed' }>): void {

@@ -194,6 +194,8 @@ export interface HaState {
   /** Who claimed a timeline, by the history. */
   readonly claims: Readonly<Record<number, MemberName>>;
   readonly members: Readonly<Record<MemberName, MemberRecord>>;
+  /** Gone for good, by a person's word: they hold nothing back and count for nothing that H4 does not still count them for. */
+  readonly left: readonly MemberName[];
 
   readonly peers: Readonly<Record<MemberName, Peer>>;
   readonly leaderSeen: LeaderSeen | null;
@@ -285,6 +287,7 @@ export function initialState(boot: Boot): HaState {
     identitySeenAt: boot.now,
     claims: {},
     members: {},
+    left: [],
     peers: {},
     leaderSeen: null,
     heartbeatAt: boot.now,

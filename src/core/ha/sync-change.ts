@@ -54,12 +54,12 @@ function requiredAndShort(turn: Turn, leader: Leader, record: LeaderRecord, able
   return { setting: { sync: k === 0 ? [] : sync, k }, wait: k < count, degraded: false };
 }
 
-/** It asked to be forgotten, or its member lives on under another incarnation: it will never confirm anything again. */
+/** It asked to be forgotten, its member left for good, or lives on under another incarnation: it will never confirm anything again. */
 function isGone(turn: Turn, leader: Leader, incarnation: Incarnation): boolean {
   const { state } = turn;
   if (leader.forgotten.includes(incarnation)) return true;
   const owner = incarnation.slice(0, incarnation.lastIndexOf('_'));
-  if (owner === state.self.name) return true;
+  if (owner === state.self.name || state.left.includes(owner)) return true;
   const present = state.peers[owner]?.incarnation || state.members[owner]?.incarnation;
   return present !== undefined && present !== incarnation;
 }
@@ -173,6 +173,6 @@ export function eligibleFor(turn: Turn, target: Target, view: PrimaryView): read
     .filter((member) => member.tags.nofailover)
     .map((member) => member.name);
   return [...new Set([...names.map((member) => member.name), ...known, state.self.name])]
-    .filter((name) => !barred.includes(name))
+    .filter((name) => !barred.includes(name) && !state.left.includes(name))
     .sort();
 }

@@ -29,6 +29,37 @@ export function clusterPaths(dir: string) {
   } as const;
 }
 
+/** What `matriarch machines` keeps, on the machine of whoever administers the cluster. */
+export function machinesPaths(dir: string) {
+  return {
+    dir,
+    /** Its presence makes a folder one of machines. */
+    description: `${dir}/machines.json`,
+    /** Passwords. Owner only. */
+    secrets: `${dir}/secrets.json`,
+    /** The certificate authority with its key. Owner only, and on no machine of a member. */
+    authority: `${dir}/authority`,
+    /** Its certificate, for clients (`sslrootcert`). No secret. */
+    ca: `${dir}/ca.crt`,
+    /** Exactly what belongs into the configuration folder of a member's machine. */
+    machine: (name: MemberName) => machinePaths(`${dir}/${name}`),
+  } as const;
+}
+
+/** The configuration folder of a member's machine, and its original. */
+export function machinePaths(configDir: string) {
+  return {
+    configDir,
+    config: `${configDir}/agent.yaml`,
+    secrets: `${configDir}/secrets.json`,
+    tls: `${configDir}/tls`,
+    etcdCa: `${configDir}/etcd-ca.crt`,
+    etcdCertificate: `${configDir}/etcd.crt`,
+    etcdKey: `${configDir}/etcd.key`,
+    etcdPassword: `${configDir}/etcd.password`,
+  } as const;
+}
+
 /** Everything that a member keeps in its folder. */
 export function memberPaths(memberDir: string) {
   return {

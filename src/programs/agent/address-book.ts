@@ -20,7 +20,9 @@ export class AddressBook {
     this.#self = self;
   }
 
-  learn(members: readonly MemberRecord[]): ReadonlyMap<MemberName, Address> {
+  /** `left`: members that are gone for good. */
+  learn(members: readonly MemberRecord[], left: readonly MemberName[]): ReadonlyMap<MemberName, Address> {
+    for (const name of left) this.#known.delete(name);
     for (const { name, api } of members) {
       if (name !== this.#self) this.#known.set(name, addressOf(api));
     }

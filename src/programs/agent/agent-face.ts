@@ -1,7 +1,7 @@
 import type { Because } from '#core/ha/effects.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, ExplainLine, TlsSummary } from '#domain/status.ts';
 import type { AgentLog } from './agent-log.ts';
 import { agentStatus } from './agent-status.ts';
 import { DecisionLog } from './decision-log.ts';
@@ -22,6 +22,7 @@ export class AgentFace {
   #since = new Date().toISOString();
   #storeReachable = true;
   #storeSeenAtMs: number | null = null;
+  readonly #unreadable = new Map<string, string>();
 
   constructor(log: AgentLog) {
     this.#log = log;
@@ -35,6 +36,23 @@ export class AgentFace {
     this.#state = name;
     this.#since = new Date().toISOString();
     onRole(roleOf(state));
+  }
+
+  /** A key of the store that cannot be read, and why; null when it can. */
+  passedOver(key: string, why: string | null): void {
+    if (why === null) return void this.#unreadable.delete(key);
+    if (this.#unreadable.get(key) !== why) this.#log.warn('store', `${key} is left alone: ${why}`);
+    this.#unreadable.set(key, why);
+  }
+
+  /** What a person should know besides the decisions of the core. */
+  notes(): readonly ExplainLine[] {
+    return [...this.#unreadable].map(([key, why]) => ({
+      rule: 'format',
+      holds: false,
+      text: `${key} in the store is left alone: ${why}`,
+      toChange: 'the release of Matriarch that wrote it, on this machine too',
+    }));
   }
 
   progress(text: string): void {
@@ -57,11 +75,12 @@ export class AgentFace {
     if (names.length > 0) this.#log.warn('config', `only a restart brings these into force: ${names.join(', ')}`);
   }
 
-  status(state: HaState, config: MemberConfig, { guardPid, postgresPid }: Processes): AgentStatus {
+  status(state: HaState, config: MemberConfig, tls: TlsSummary, { guardPid, postgresPid }: Processes): AgentStatus {
     return agentStatus(state, {
       cluster: config.cluster,
       api: `${config.api.host}:${config.api.port}`,
       stateSince: this.#since,
+      tls,
       progress: state.job === null ? null : this.#progress,
       storeReachable: this.#storeReachable,
       agentPid: process.pid,

@@ -1,12 +1,13 @@
 import type { HaState } from '#core/ha/state.ts';
 import { formatLsn, type Lsn } from '#domain/lsn.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, TlsSummary } from '#domain/status.ts';
 
 /** What the program knows beside the core's state. */
 export interface Surroundings {
   readonly cluster: string;
   readonly api: string;
   readonly stateSince: string;
+  readonly tls: TlsSummary;
   readonly progress: string | null;
   /** Did the last call to the store come to an answer? */
   readonly storeReachable: boolean;
@@ -40,6 +41,7 @@ export function agentStatus(state: HaState, around: Surroundings): AgentStatus {
       guardPid: around.guardPid,
       postgresPid: around.postgresPid,
       progress: around.progress,
+      tls: around.tls,
     },
     paused: state.config.paused,
     durabilityMode: state.config.durability,

@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { makeMemberFolders } from '#adapters/files/member-folders.ts';
 import { PromiseFile } from '#adapters/files/promise-file.ts';
 import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
 import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
 import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
 import { openStore } from '#adapters/store/open-store.ts';
-import { readTlsFiles, type TlsIdentity } from '#adapters/tls/tls-files.ts';
+import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
 import { initialState } from '#core/ha/state.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
@@ -19,9 +20,11 @@ import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
+import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
 import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
+import { unforget } from './leaving.ts';
 import { performer } from './perform.ts';
 import { toJson } from './record-json.ts';
 import type { Served } from './routes.ts';
@@ -31,6 +34,8 @@ import { watchStore } from './store-feed.ts';
 import { Watchmen } from './watchmen.ts';
 
 const TICKS_PER_HEARTBEAT = 2;
+/** Kinds of messages that are passed over; a bound, since names come from outside. */
+const MAX_TOLD = 64;
 
 export interface AgentOptions {
   readonly config: MemberConfig;
@@ -43,7 +48,8 @@ export interface AgentOptions {
 /** What an agent is made of before anything runs. */
 async function openParts({ config, checker, log, signal }: AgentOptions) {
   const paths = memberPaths(config.memberDir);
-  const tls = await readTlsFiles(config.tlsDir);
+  const certificates = await Certificates.read(config, log);
+  await makeMemberFolders(config.memberDir, config.runAs);
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
   const dynamic = await dynamicConfig.read(config.initialConfig, signal);
@@ -59,7 +65,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     socketDir: paths.run,
     logFile: paths.postgresLog,
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
-    tls: { caFile: `${config.tlsDir}/ca.crt`, certFile: `${config.tlsDir}/member.crt`, keyFile: `${config.tlsDir}/member.key` },
+    tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
     parameters: dynamic.postgresql.parameters,
     stopTimeoutMs: dynamic.timings.stopTimeoutMs,
@@ -78,15 +84,15 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     wall: new Date().toISOString(),
   });
   const socketDir = layoutOf(options).socketDir;
-  return { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
+  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
 }
 
 /** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
 export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, checker, log, signal } = options;
   const clock = () => performance.now();
-  const { paths, tls, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir } =
-    await openParts(options);
+  const parts = await openParts(options);
+  const { paths, certificates, store, dynamic, promiseFile, secrets, server, initial, socketDir } = parts;
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
@@ -100,7 +106,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   });
   const feed = (event: HaEvent) => runner.feed(event);
   const watchmen = new Watchmen({ config, paths, secrets, socketDir, log, feed });
-  const links = linkPeers(config.name, tls, log, feed);
+  const links = linkPeers(config.name, certificates.current, log, feed);
   const perform = performer({
     config,
     clock,
@@ -123,24 +129,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     store,
     checker,
     decisions: face.decisions,
-    status: () => face.status(runner.state, config, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+    status: () =>
+      face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+    notes: () => [...certificates.explain(), ...face.notes()],
     command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
   };
-  const doors = await openDoors({ config, socketPath: paths.socket, tls, served, server, face, links, log });
+  const identity = () => certificates.current;
+  const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, log });
   await watchmen.start();
-  const addresses = new AddressBook(config.name);
-  watchStore({
-    store,
-    checker,
-    feed,
-    onConfig: (next) => {
-      void dynamicConfig.remember(next);
-      void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
-    },
-    onMembers: (members) => links.setPeers(addresses.learn(members)),
-    onRubbish: (key) => log.warn('store', `${key} holds what is no record of Matriarch; passed over`),
-    signal,
-  });
+  followStore(options, parts, { links, face, feed });
+  keepCertificates(options, parts, [doors, links]);
   const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
   const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
   log.info('agent', `${config.name} of ${config.cluster} is up`);
@@ -153,18 +151,74 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   for (const part of [server, store, checker]) await part.close();
 }
 
+type Parts = Awaited<ReturnType<typeof openParts>>;
+
+interface Fed {
+  readonly links: PeerLinks;
+  readonly face: AgentFace;
+  readonly feed: (event: HaEvent) => void;
+}
+
+function followStore({ config, checker, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
+  const { store, dynamicConfig, server } = parts;
+  const addresses = new AddressBook(config.name);
+  // This one is back, whatever was said of it before.
+  void unforget(store, config.name, signal);
+  watchStore({
+    store,
+    checker,
+    feed,
+    onConfig: (next) => {
+      void dynamicConfig.remember(next);
+      void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
+    },
+    onMembers: (members, left) => links.setPeers(addresses.learn(members, left)),
+    onRubbish: (key, why) => face.passedOver(key, why),
+    onRead: (key) => face.passedOver(key, null),
+    signal,
+  });
+}
+
+/** New files in `tlsDir` are put to use while everything goes on. */
+function keepCertificates(
+  { log, signal }: AgentOptions,
+  { server, certificates }: Parts,
+  users: readonly { setIdentity(tls: TlsIdentity): void }[],
+): void {
+  const use = async (tls: TlsIdentity) => {
+    for (const user of users) user.setIdentity(tls);
+    await server.useTls(tls);
+  };
+  // A server that runs on from before may have been started with other ones.
+  void server.useTls(certificates.current).catch((error: Error) => log.warn('tls', error.message));
+  void certificates.watch(use, signal);
+}
+
 /** What is no message is passed over: an agent of another release may have more kinds. */
 function linkPeers(self: MemberName, tls: TlsIdentity, log: AgentLog, feed: (event: HaEvent) => void): PeerLinks {
+  const told = new Set<string>();
+  // Once for each member and kind: a newer release may send it five times a second.
+  const unreadable = (from: MemberName, json: unknown) => {
+    const what = `${from} sends messages that this release does not read: ${kindOf(json)}`;
+    if (told.has(what) || told.size >= MAX_TOLD) return;
+    told.add(what);
+    log.warn('peers', what);
+  };
   return createPeerLinks({
     self,
     tls,
     onMessage: (from, json) => {
       const message = readMessage(json);
-      if (message === undefined) return log.warn('peers', `${from} sent what is no message`);
+      if (message === undefined) return unreadable(from, json);
       feed({ kind: 'received', from, message });
     },
     onLost: (peer) => log.info('peers', `the link to ${peer} is lost`),
   });
+}
+
+function kindOf(json: unknown): string {
+  const kind = (json as { readonly kind?: unknown } | null)?.kind;
+  return typeof kind === 'string' ? kind.slice(0, 40) : 'without a kind';
 }
 
 async function readSecrets(file: string, checker: ConfigChecker): Promise<Secrets> {

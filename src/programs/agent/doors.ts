@@ -13,7 +13,8 @@ import { routes, type Served } from './routes.ts';
 export interface DoorsOptions {
   readonly config: MemberConfig;
   readonly socketPath: string;
-  readonly tls: TlsIdentity;
+  /** The certificate that is in use at this moment. */
+  readonly identity: () => TlsIdentity;
   readonly served: Served;
   readonly server: PostgresServer;
   readonly face: AgentFace;
@@ -21,14 +22,20 @@ export interface DoorsOptions {
   readonly log: AgentLog;
 }
 
+export interface Doors {
+  /** For connections from now on. */
+  setIdentity(tls: TlsIdentity): void;
+  close(): Promise<void>;
+}
+
 /** Where an agent is asked: its own API, and the port that answers as Patroni does. Errors: `port.taken`, `config.exposed`, … */
-export async function openDoors(options: DoorsOptions): Promise<{ close(): Promise<void> }> {
-  const { config, socketPath, tls, served, server, face, links, log } = options;
-  const patroni = new PatroniWorld({ ...served, config, tls, server, log, storeSeenAtMs: () => face.storeSeenAtMs });
+export async function openDoors(options: DoorsOptions): Promise<Doors> {
+  const { config, socketPath, identity, served, server, face, links, log } = options;
+  const patroni = new PatroniWorld({ ...served, config, identity, server, log, storeSeenAtMs: () => face.storeSeenAtMs });
   const api = createApiServer({
     ...config.api,
     socketPath,
-    tls,
+    tls: identity(),
     routes: [...routes(served), ...peerRoutes(patroni)],
     onUpgrade: (socket, head, from) => links.accept(socket, head, from),
     onError: (error) => log.error('api', String((error as Error).stack ?? error)),
@@ -36,6 +43,10 @@ export async function openDoors(options: DoorsOptions): Promise<{ close(): Promi
   await api.start();
   const door = await startPatroniDoor(patroni);
   return {
+    setIdentity(tls) {
+      api.setIdentity(tls);
+      door?.setIdentity(tls);
+    },
     async close() {
       await Promise.all([api.stop(), door?.stop()]);
     },

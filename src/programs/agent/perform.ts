@@ -8,6 +8,7 @@ import type { MemberConfig } from '#domain/config/member-config.ts';
 import type { MemberRecord } from '#domain/member.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { Store } from '#domain/ports/store.ts';
+import { formatToWrite, RECORD_FORMAT } from '#domain/record-format.ts';
 import { VERSION } from '#programs/cli/version.ts';
 import type { AgentLog } from './agent-log.ts';
 import { toJson } from './record-json.ts';
@@ -44,12 +45,15 @@ export function performer(world: World): (effect: Effect) => Promise<HaEvent | u
       case 'read':
         return heard(world, await readLeader(world.store, world.clock));
       case 'swap':
-        return heard(world, await swapLeader(world.store, effect));
+        return heard(world, await swapLeader(world.store, effect, formatNow(world)));
       case 'identify':
-        return writeIdentity(world.store, effect);
+        return writeIdentity(world.store, effect, formatNow(world));
       case 'appendHistory':
         await attempt(world, 'history', () =>
-          world.store.put(`${KEYS.history}${String(effect.entry.epoch).padStart(10, '0')}`, toJson(effect.entry)),
+          world.store.put(`${KEYS.history}${String(effect.entry.epoch).padStart(10, '0')}`, {
+            format: formatNow(world),
+            ...(toJson(effect.entry) as object),
+          }),
         );
         return;
       case 'observe':
@@ -82,6 +86,11 @@ export function performer(world: World): (effect: Effect) => Promise<HaEvent | u
   };
 }
 
+/** No member may find a record that it cannot read. */
+function formatNow(world: World): number {
+  return formatToWrite(Object.values(world.state().members));
+}
+
 async function observe(world: World): Promise<HaEvent> {
   const startedAt = world.clock();
   const server = await world.server.observe(world.state().incarnation);
@@ -109,11 +118,16 @@ async function publish(world: World, { state, position, reason }: Extract<Effect
     port,
     tags,
     versions: { matriarch: VERSION, postgres: world.config.postgresBin },
+    reads: RECORD_FORMAT,
     state,
     position,
     reason,
   };
-  await world.store.put(`${KEYS.members}${name}`, toJson(record), { ttlMs: 3 * PUBLISH_EVERY_MS, durable: false });
+  await world.store.put(
+    `${KEYS.members}${name}`,
+    { ...(toJson(record) as object), format: formatNow(world) },
+    { ttlMs: 3 * PUBLISH_EVERY_MS, durable: false },
+  );
 }
 
 /** A read or write of the record tells whether the store answers. */

@@ -4,9 +4,10 @@ import { explain } from '#core/ha/explain.ts';
 import type { HaState } from '#core/ha/state.ts';
 import { fail } from '#domain/errors.ts';
 import type { Store } from '#domain/ports/store.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, ExplainLine } from '#domain/status.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import type { DecisionLog } from './decision-log.ts';
+import { forgetMember } from './leaving.ts';
 import { toJson } from './record-json.ts';
 import { readHistoryEntry } from './shapes.ts';
 
@@ -17,6 +18,8 @@ export interface Served {
   readonly state: () => HaState;
   readonly clock: () => number;
   readonly status: () => AgentStatus;
+  /** What `explain` tells besides the decisions of the core. */
+  readonly notes: () => readonly ExplainLine[];
   readonly decisions: DecisionLog;
   readonly store: Store;
   readonly checker: ConfigChecker;
@@ -35,7 +38,12 @@ export function routes(served: Served): readonly Route[] {
     { method: 'GET', path: '/health', public: true, handle: () => health(served.state()) },
     get('/explain', () => {
       const { summary, lines } = explain(served.state(), served.clock());
-      return ok({ member: served.state().self.name, summary, lines, recent: served.decisions.recent });
+      return ok({
+        member: served.state().self.name,
+        summary,
+        lines: [...lines, ...served.notes()],
+        recent: served.decisions.recent,
+      });
     }),
     get('/history', async ({ signal }) => {
       const rows = await served.store.list('history/', { signal });
@@ -57,9 +65,17 @@ export function routes(served: Served): readonly Route[] {
       commanded({ kind: 'failover', allowDataLoss: flagField(body, 'allowDataLoss') }, signal),
     ),
     post('/restart', ({ signal }) => commanded({ kind: 'restart' }, signal)),
+    post('/forget', (request) => forget(served, request)),
     post('/reinit', ({ signal }) => commanded({ kind: 'reinit' }, signal)),
     post('/shutdown', ({ body, signal }) => commanded({ kind: 'shutdown', handOver: flagField(body, 'handOver') }, signal)),
   ];
+}
+
+async function forget({ state, store }: Served, { body, signal }: ApiRequest): Promise<ApiResponse> {
+  const { member } = (body ?? {}) as { readonly member?: unknown };
+  if (typeof member !== 'string') return fail('api.malformed', '`member` must be the name of a member');
+  await forgetMember(store, state, member, signal);
+  return ok({ text: `${member} has left` });
 }
 
 const ok = (json: unknown): ApiResponse => ({ status: 200, json });

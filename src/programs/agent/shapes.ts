@@ -2,6 +2,7 @@ import type { Identity } from '#core/ha/events.ts';
 import type { Message } from '#core/ha/messages.ts';
 import { type HistoryEntry, LEADER_CAUSES, type LeaderRecord } from '#domain/leader-record.ts';
 import { MEMBER_STATES, type MemberRecord } from '#domain/member.ts';
+import { refusalOf } from '#domain/record-format.ts';
 import { fromJson } from './record-json.ts';
 
 type Check = (value: unknown) => boolean;
@@ -99,6 +100,7 @@ const memberRecord = object({
   port: count,
   tags,
   versions: object({ matriarch: text, postgres: text }),
+  reads: optional(count),
   state: oneOf(MEMBER_STATES),
   position,
   reason: text,
@@ -115,6 +117,11 @@ const historyEntry = object({
   evidence: textMap,
 });
 
+/** A record of the store. One of a newer format may mean something else by the same fields. */
+function readRecord<T>(json: unknown, check: Check): T | undefined {
+  return refusalOf(json) === undefined ? read(json, check) : undefined;
+}
+
 function read<T>(json: unknown, check: Check): T | undefined {
   const value = fromJson(json);
   return check(value) ? (value as T) : undefined;
@@ -126,7 +133,7 @@ export const readMessage = (json: unknown): Message | undefined => {
   if (typeof kind !== 'string' || !Object.hasOwn(MESSAGES, kind)) return undefined;
   return read<Message>(json, MESSAGES[kind as Message['kind']]);
 };
-export const readLeaderRecord = (json: unknown): LeaderRecord | undefined => read(json, leaderRecord);
-export const readMemberRecord = (json: unknown): MemberRecord | undefined => read(json, memberRecord);
-export const readIdentity = (json: unknown): Identity | undefined => read(json, identity);
-export const readHistoryEntry = (json: unknown): HistoryEntry | undefined => read(json, historyEntry);
+export const readLeaderRecord = (json: unknown): LeaderRecord | undefined => readRecord(json, leaderRecord);
+export const readMemberRecord = (json: unknown): MemberRecord | undefined => readRecord(json, memberRecord);
+export const readIdentity = (json: unknown): Identity | undefined => readRecord(json, identity);
+export const readHistoryEntry = (json: unknown): HistoryEntry | undefined => readRecord(json, historyEntry);

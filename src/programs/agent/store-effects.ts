@@ -21,9 +21,9 @@ export async function readLeader(store: Store, clock: () => number): Promise<HaE
   }
 }
 
-export async function swapLeader(store: Store, { id, expected, record, durable }: Swap): Promise<HaEvent> {
+export async function swapLeader(store: Store, { id, expected, record, durable }: Swap, format: number): Promise<HaEvent> {
   try {
-    const outcome = await store.compareAndSet(KEYS.leader, expected, toJson(record), { durable });
+    const outcome = await store.compareAndSet(KEYS.leader, expected, { ...(toJson(record) as object), format }, { durable });
     if (outcome.ok) return { kind: 'swapped', id, outcome: 'done', version: outcome.version };
     return conflict(id, outcome.current);
   } catch {
@@ -39,14 +39,18 @@ function conflict(id: number, current: Versioned | undefined): HaEvent {
 }
 
 /** Compare-and-set of `identity`; undefined when the store did not answer, and the watch tells later. */
-export async function writeIdentity(store: Store, { expected, identity }: Identify): Promise<HaEvent | undefined> {
+export async function writeIdentity(
+  store: Store,
+  { expected, identity }: Identify,
+  format: number,
+): Promise<HaEvent | undefined> {
   try {
     const found = await store.get(KEYS.identity);
     const current = found === undefined ? null : readIdentity(found.value);
     if (current === undefined) return undefined;
     const same = current?.by === expected?.by && current?.systemIdentifier === expected?.systemIdentifier;
     if (!same) return { kind: 'identity', identity: current };
-    const outcome = await store.compareAndSet(KEYS.identity, found?.version ?? null, identity);
+    const outcome = await store.compareAndSet(KEYS.identity, found?.version ?? null, { ...identity, format });
     if (outcome.ok) return { kind: 'identity', identity };
     const now = outcome.current === undefined ? null : readIdentity(outcome.current.value);
     return now === undefined ? undefined : { kind: 'identity', identity: now };

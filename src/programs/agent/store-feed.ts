@@ -3,8 +3,9 @@ import type { HaEvent } from '#core/ha/events.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import { haSettings } from '#domain/config/ha-settings.ts';
 import type { HistoryEntry } from '#domain/leader-record.ts';
-import type { MemberRecord } from '#domain/member.ts';
+import type { MemberName, MemberRecord } from '#domain/member.ts';
 import type { Store, StoreChange, Versioned } from '#domain/ports/store.ts';
+import { refusalOf } from '#domain/record-format.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { readHistoryEntry, readIdentity, readLeaderRecord, readMemberRecord } from './shapes.ts';
 
@@ -13,6 +14,8 @@ export const KEYS = {
   identity: 'identity',
   config: 'config',
   members: 'members/',
+  /** Members that left for good: an object a name, until the member is back. */
+  left: 'left/',
   history: 'history/',
 } as const;
 
@@ -23,16 +26,27 @@ export interface StoreFeedOptions {
   readonly checker: ConfigChecker;
   readonly feed: (event: HaEvent) => void;
   readonly onConfig: (config: ClusterConfig) => void;
-  readonly onMembers: (members: readonly MemberRecord[]) => void;
+  readonly onMembers: (members: readonly MemberRecord[], left: readonly MemberName[]) => void;
   /** A record that is not of its shape: passed over, for the log. */
-  readonly onRubbish: (key: string) => void;
+  readonly onRubbish: (key: string, why: string) => void;
+  /** A key that can be read, again or for the first time. */
+  readonly onRead: (key: string) => void;
   readonly signal: AbortSignal;
 }
 
 /** Turns the store's changes into events. What cannot be read is passed over: a damaged record is never taken for a missing one. */
 export function watchStore(options: StoreFeedOptions): void {
   const members = new Map<string, MemberRecord>();
+  const left = new Set<MemberName>();
   const { store, signal } = options;
+  // Whoever has a record is there, whatever was once said of it.
+  const tellMembers = () => {
+    const all = [...members.values()];
+    const gone = [...left].filter((name) => !all.some((member) => member.name === name));
+    options.onMembers(all, gone);
+    options.feed({ kind: 'members', members: all });
+    options.feed({ kind: 'left', names: gone });
+  };
   store.watch(KEYS.leader, (change) => onLeader(options, change), signal);
   let identified = false;
   store.watch(
@@ -53,7 +67,7 @@ export function watchStore(options: StoreFeedOptions): void {
     KEYS.history,
     ({ key, current }) => {
       const entry = current === undefined ? undefined : readHistoryEntry(current.value);
-      if (entry === undefined) return options.onRubbish(key);
+      if (entry === undefined) return options.onRubbish(key, whyNot(current?.value));
       history.set(key, entry);
       options.feed({ kind: 'history', entries: [...history.values()] });
     },
@@ -63,15 +77,29 @@ export function watchStore(options: StoreFeedOptions): void {
     KEYS.members,
     (change) => {
       const record = change.current === undefined ? undefined : readMemberRecord(change.current.value);
-      if (change.current !== undefined && record === undefined) return options.onRubbish(change.key);
+      if (change.current !== undefined && record === undefined)
+        return options.onRubbish(change.key, whyNot(change.current?.value));
+      options.onRead(change.key);
       if (record === undefined) members.delete(change.key);
       else members.set(change.key, record);
-      const all = [...members.values()];
-      options.onMembers(all);
-      options.feed({ kind: 'members', members: all });
+      tellMembers();
     },
     signal,
   );
+  store.watch(
+    KEYS.left,
+    ({ key, current }) => {
+      const name = key.slice(KEYS.left.length);
+      if (current === undefined) left.delete(name);
+      else left.add(name);
+      tellMembers();
+    },
+    signal,
+  );
+}
+
+function whyNot(json: unknown): string {
+  return refusalOf(json) ?? 'it is no record of Matriarch';
 }
 
 /** Until the store answers. Never resolves when `signal` aborts first. */
@@ -89,14 +117,16 @@ async function ask(store: Store, key: string, signal: AbortSignal): Promise<Vers
 function onLeader(options: StoreFeedOptions, { key, current }: StoreChange): void {
   if (key !== KEYS.leader || current === undefined) return;
   const record = readLeaderRecord(current.value);
-  if (record === undefined) return options.onRubbish(key);
+  if (record === undefined) return options.onRubbish(key, whyNot(current.value));
+  options.onRead(key);
   options.feed({ kind: 'record', record, version: current.version });
 }
 
 function onIdentity(options: StoreFeedOptions, { key, current }: StoreChange): void {
   if (key !== KEYS.identity) return;
   const identity = current === undefined ? null : readIdentity(current.value);
-  if (identity === undefined) return options.onRubbish(key);
+  if (identity === undefined) return options.onRubbish(key, whyNot(current?.value));
+  options.onRead(key);
   options.feed({ kind: 'identity', identity });
 }
 
@@ -106,9 +136,10 @@ function onConfig(options: StoreFeedOptions, { key, current }: StoreChange): voi
   options.checker.cluster(current.value, 'config in the store').then(
     (config) => {
       if (options.signal.aborted) return;
+      options.onRead(key);
       options.onConfig(config);
       options.feed({ kind: 'configured', config: haSettings(config) });
     },
-    () => options.onRubbish(key),
+    (error: Error) => options.onRubbish(key, error.message),
   );
 }

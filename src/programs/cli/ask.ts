@@ -1,7 +1,7 @@
 import { callApi } from '#adapters/http/call-api.ts';
 import { fail, MatriarchError } from '#domain/errors.ts';
 import type { AgentStatus } from '#domain/status.ts';
-import type { Cluster } from './cluster-folder.ts';
+import type { Cluster } from './cluster.ts';
 import type { Answer } from './compose-status.ts';
 
 /** An agent answers from memory; one that takes longer is frozen. */
@@ -13,16 +13,16 @@ export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Asks the agent of one member over its Unix socket. Throws what the agent answers with, or `member.notRunning`. */
+/** Asks the agent of one member. Throws what the agent answers with, or `member.notRunning`. */
 export async function askMember(
-  { paths }: Cluster,
+  cluster: Cluster,
   name: string,
   method: 'GET' | 'POST' | 'PUT',
   path: string,
   options: AskOptions = {},
 ): Promise<unknown> {
   try {
-    const { json } = await callApi({ socketPath: paths.member(name).socket }, method, path, {
+    const { json } = await callApi(await cluster.target(name), method, path, {
       timeoutMs: VIEW_TIMEOUT_MS,
       ...options,
     });
@@ -43,7 +43,7 @@ function describeSilence(error: MatriarchError): string {
 /** Asks every member at once how it is, in the order of the members. Never throws for one that does not answer. */
 export function askEveryone(cluster: Cluster): Promise<readonly Answer[]> {
   return Promise.all(
-    cluster.description.members.map(async ({ name }): Promise<Answer> => {
+    cluster.members.map(async ({ name }): Promise<Answer> => {
       try {
         return { ok: true, status: (await askMember(cluster, name, 'GET', '/status')) as AgentStatus };
       } catch (error) {
@@ -56,8 +56,7 @@ export function askEveryone(cluster: Cluster): Promise<readonly Answer[]> {
 /** The answers of the members whose agents run. Throws `cluster.notRunning` when there is none. */
 export function running(cluster: Cluster, answers: readonly Answer[]): AgentStatus[] {
   const found = answers.flatMap((answer) => (answer.ok ? [answer.status] : []));
-  if (found.length === 0)
-    fail('cluster.notRunning', `none of the ${answers.length} agents of ${cluster.description.cluster} answers`);
+  if (found.length === 0) fail('cluster.notRunning', `none of the ${answers.length} agents of ${cluster.name} answers`);
   return found;
 }
 

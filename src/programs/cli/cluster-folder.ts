@@ -4,12 +4,12 @@ import { join, resolve } from 'node:path';
 import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
 import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { fail, MatriarchError } from '#domain/errors.ts';
-import { suggest } from '#domain/suggest.ts';
+import type { Cluster } from './cluster.ts';
 
 export type ClusterPaths = ReturnType<typeof clusterPaths>;
 
-/** A cluster of this machine: its folder and what `matriarch up` made there. */
-export interface Cluster {
+/** A whole cluster of this machine: its folder and what `matriarch up` made there. */
+export interface FolderCluster extends Cluster {
   readonly paths: ClusterPaths;
   readonly description: ClusterDescription;
 }
@@ -30,11 +30,27 @@ export function isClusterFolder(dir: string): boolean {
 }
 
 /** Throws `cluster.notFound`, which names the clusters that do exist in the default place, or `cluster.malformed`. */
-export async function openCluster(dir: string | undefined): Promise<Cluster> {
+export async function openFolder(dir: string | undefined, alternative = ''): Promise<FolderCluster> {
   const paths = clusterPaths(clusterFolder(dir));
   const text = readOwn(paths.description);
-  if (text === undefined) fail('cluster.notFound', `${paths.dir} holds no cluster.${others(dir)}`);
-  return { paths, description: await readDescription(text, paths.description) };
+  if (text === undefined) fail('cluster.notFound', `${paths.dir} holds no cluster${alternative}.${others(dir)}`);
+  return folderCluster(paths, await readDescription(text, paths.description));
+}
+
+/** Every agent is reached through the Unix socket in the folder of its member. */
+export function folderCluster(paths: ClusterPaths, description: ClusterDescription): FolderCluster {
+  return {
+    paths,
+    description,
+    name: description.cluster,
+    members: description.members.map(({ name, host, port, apiPort }) => ({ name, host, port, api: `${host}:${apiPort}` })),
+    postgresBin: description.postgresBin,
+    caFile: paths.ca,
+    passwordsFile: paths.connection,
+    target: async (member) => ({ socketPath: paths.member(member).socket }),
+    connection: () => readConnectionUrls(paths.connection),
+    folderOf: paths.member,
+  };
 }
 
 async function readDescription(text: string, place: string): Promise<ClusterDescription> {
@@ -71,20 +87,10 @@ function readOwn(path: string): string | undefined {
   }
 }
 
-/** The URLs with their passwords; undefined for whoever may not read them, and before the cluster was first up. */
-export function readConnectionUrls(paths: ClusterPaths): ConnectionUrls | undefined {
+function readConnectionUrls(file: string): ConnectionUrls | undefined {
   try {
-    return JSON.parse(readFileSync(paths.connection, 'utf8')) as ConnectionUrls;
+    return JSON.parse(readFileSync(file, 'utf8')) as ConnectionUrls;
   } catch {
     return undefined;
   }
-}
-
-/** The member of that name. Throws `member.unknown` with the name that was probably meant. */
-export function memberNamed({ description }: Cluster, name: string): ClusterDescription['members'][number] {
-  const member = description.members.find((one) => one.name === name);
-  const names = description.members.map((one) => one.name);
-  if (member === undefined)
-    fail('member.unknown', `${description.cluster} has no member ${name} (it has ${names.join(', ')})${suggest(name, names)}`);
-  return member;
 }

@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
-import type { ClusterDescription } from '#domain/config/cluster-description.ts';
 import type { LeaderRecord } from '#domain/leader-record.ts';
 import type { AgentStatus } from '#domain/status.ts';
 import { statusDocumentSchema } from '#domain/status-document.ts';
 import { type Answer, composeStatus, memberOf } from './compose-status.ts';
 
-const CLUSTER: ClusterDescription = {
-  version: 1,
-  cluster: 'main',
-  createdAt: '2025-01-01T00:00:00.000Z',
-  postgresBin: '/usr/lib/postgresql/15/bin',
-  postgresVersion: '15.18',
-  members: [1, 2, 3].map((index) => ({ name: `n${index}`, host: '127.0.0.1', port: 5432 + index, apiPort: 5532 + index })),
+const CLUSTER = {
+  name: 'main',
+  members: [1, 2, 3].map((index) => ({
+    name: `n${index}`,
+    host: '127.0.0.1',
+    port: 5432 + index,
+    api: `127.0.0.1:${5532 + index}`,
+  })),
 };
 
 const RECORD: LeaderRecord = {
@@ -52,6 +52,7 @@ function agent(name: string, incarnation: string, leader: LeaderRecord | null, c
         guardPid: 11,
         postgresPid: 12,
         progress: null,
+        tls: { certificate: 'ab', authorities: ['cd'], expires: '2026-01-01T00:00:00.000Z' },
       },
       paused: false,
       durabilityMode: 'required',

@@ -1,7 +1,8 @@
-import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
+import type { ConnectionUrls } from '#domain/config/cluster-description.ts';
 import type { LeaderRecord } from '#domain/leader-record.ts';
 import type { AgentStatus } from '#domain/status.ts';
 import type { MemberStatus, StatusDocument } from '#domain/status-document.ts';
+import type { Cluster } from './cluster.ts';
 
 /** What became of the question to one agent. */
 export type Answer = { readonly ok: true; readonly status: AgentStatus } | { readonly ok: false; readonly why: string };
@@ -28,7 +29,7 @@ function rank(status: AgentStatus): number {
 
 /** One document out of what every agent answered, `answers` in the order of the cluster's members. */
 export function composeStatus(
-  cluster: ClusterDescription,
+  cluster: Pick<Cluster, 'name' | 'members'>,
   answers: readonly Answer[],
   connection: ConnectionUrls | undefined,
 ): StatusDocument {
@@ -37,7 +38,7 @@ export function composeStatus(
     answer.ok && answer.status.self.name === record?.member ? answer.status.followers : [],
   );
   return {
-    cluster: cluster.cluster,
+    cluster: cluster.name,
     epoch: record?.epoch ?? null,
     leader: record?.member ?? null,
     paused: status?.paused ?? false,
@@ -48,8 +49,8 @@ export function composeStatus(
       degradedSince: record?.degradedSince ?? null,
     },
     connection: { readWrite: connection?.readWrite ?? null, readOnly: connection?.readOnly ?? null },
-    members: cluster.members.map((member, index): MemberStatus => {
-      const address = { name: member.name, host: member.host, port: member.port, api: `${member.host}:${member.apiPort}` };
+    members: cluster.members.map(({ name, host, port, api }, index): MemberStatus => {
+      const address = { name, host, port, api };
       const answer = answers[index];
       if (answer === undefined || !answer.ok) return { ...UNREACHABLE, ...address, reason: answer?.why ?? 'it was not asked' };
       const { self } = answer.status;

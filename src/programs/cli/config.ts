@@ -7,12 +7,9 @@ import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import { parseClusterConfig, parseClusterConfigText } from '#domain/config/parse-config.ts';
 import { fail, MatriarchError } from '#domain/errors.ts';
 import { askAnyone } from './ask.ts';
-import { type Cluster, openCluster } from './cluster-folder.ts';
+import type { Cluster } from './cluster.ts';
 import { applyChanges, describeChanges } from './config-changes.ts';
-
-interface DirOption {
-  readonly dir?: string;
-}
+import { openCluster, type Where } from './open-cluster.ts';
 
 interface VersionedConfig {
   readonly version: number;
@@ -36,18 +33,18 @@ async function write(cluster: Cluster, version: number, config: ClusterConfig): 
 }
 
 /** The schema knows nothing of the members: more confirmations than standbys would let no commit end, for ever. */
-function checkCount({ description: { members } }: Cluster, { durability: { mode, count } }: ClusterConfig): void {
+function checkCount({ members }: Cluster, { durability: { mode, count } }: ClusterConfig): void {
   if (mode !== 'async' && count >= members.length)
     fail('config.invalid', `durability.count: ${count} confirmations need ${count + 1} members; there are ${members.length}`);
 }
 
-export async function showConfig({ dir, output }: DirOption & { readonly output: 'yaml' | 'json' }): Promise<void> {
-  const { config } = await read(await openCluster(dir));
+export async function showConfig({ output, ...where }: Where & { readonly output: 'yaml' | 'json' }): Promise<void> {
+  const { config } = await read(await openCluster(where));
   process.stdout.write(output === 'json' ? `${JSON.stringify(config, null, 2)}\n` : stringify(config));
 }
 
-export async function setConfig(changes: readonly string[], { dir }: DirOption): Promise<void> {
-  const cluster = await openCluster(dir);
+export async function setConfig(changes: readonly string[], where: Where): Promise<void> {
+  const cluster = await openCluster(where);
   for (let attempt = 1; ; attempt++) {
     const before = await read(cluster);
     const after = parseClusterConfig(applyChanges(before.config, changes, parseValue), 'config set');
@@ -72,8 +69,8 @@ function parseValue(text: string): unknown {
 }
 
 /** What was typed is never lost: when it is refused, the message names the file that holds it. */
-export async function editConfig({ dir }: DirOption): Promise<void> {
-  const cluster = await openCluster(dir);
+export async function editConfig(where: Where): Promise<void> {
+  const cluster = await openCluster(where);
   const before = await read(cluster);
   const folder = await mkdtemp(join(tmpdir(), 'matriarch-config-'));
   const file = join(folder, 'config.yaml');

@@ -6,7 +6,7 @@ import { AgentRegistry } from '#programs/up/agent-registry.ts';
 import { purgeCluster } from '#programs/up/purge-cluster.ts';
 import { stopCluster } from '#programs/up/stop-cluster.ts';
 import { readHolder, SupervisorLock } from '#programs/up/supervisor-lock.ts';
-import { type Cluster, openCluster } from './cluster-folder.ts';
+import { type FolderCluster, openFolder } from './cluster-folder.ts';
 import { confirm } from './confirm.ts';
 import { waiting } from './waiting.ts';
 
@@ -21,7 +21,7 @@ interface DownOptions {
 
 /** Ends the cluster; one that does not run is none of an error. */
 export async function down(options: DownOptions): Promise<void> {
-  const cluster = await openCluster(options.dir);
+  const cluster = await openFolder(options.dir);
   const { cluster: name } = cluster.description;
   // `--purge` is said on purpose; a person at a terminal is asked all the same, since what is gone is gone.
   if (options.purge === true && process.stdin.isTTY)
@@ -38,7 +38,7 @@ export async function down(options: DownOptions): Promise<void> {
 }
 
 /** The supervisor ends the agents itself; they are only ended from here when there is none. */
-async function endSupervisor({ paths }: Cluster): Promise<void> {
+async function endSupervisor({ paths }: FolderCluster): Promise<void> {
   const holder = readHolder(paths.lockHolder);
   if (holder === undefined) return;
   kill(holder.pid, 'SIGTERM');
@@ -49,7 +49,7 @@ async function endSupervisor({ paths }: Cluster): Promise<void> {
   }
 }
 
-function runningAgents(cluster: Cluster): Map<string, AgentProcess> {
+function runningAgents(cluster: FolderCluster): Map<string, AgentProcess> {
   const registry = new AgentRegistry(cluster.paths.agents);
   return new Map(
     cluster.description.members.flatMap(({ name }) => {

@@ -1,6 +1,7 @@
 import type { Explanation } from '#domain/status.ts';
 import { askMember } from './ask.ts';
-import { type Cluster, memberNamed, openCluster } from './cluster-folder.ts';
+import { type Cluster, memberNamed } from './cluster.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 import { type Paint, paintFor } from './paint.ts';
 import { EXIT_CODES } from './report-error.ts';
 
@@ -35,12 +36,9 @@ async function tell(cluster: Cluster, member: string): Promise<Told> {
   }
 }
 
-export async function explain(
-  name: string | undefined,
-  options: { readonly dir?: string; readonly output: 'table' | 'json' },
-): Promise<void> {
-  const cluster = await openCluster(options.dir);
-  const members = name === undefined ? cluster.description.members : [memberNamed(cluster, name)];
+export async function explain(name: string | undefined, options: Where & { readonly output: 'table' | 'json' }): Promise<void> {
+  const cluster = await openCluster(options);
+  const members = name === undefined ? cluster.members : [memberNamed(cluster, name)];
   const told = await Promise.all(members.map((member) => tell(cluster, member.name)));
   const paint = paintFor(process.stdout);
   const text =

@@ -1,6 +1,6 @@
 import type { HistoryEntry } from '#domain/leader-record.ts';
 import { askAnyone } from './ask.ts';
-import { openCluster } from './cluster-folder.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 import { type Paint, paintFor } from './paint.ts';
 import { renderTable } from './table.ts';
 
@@ -32,8 +32,8 @@ export function renderHistory(entries: readonly HistoryLine[], paint: Paint): st
   );
 }
 
-export async function history(options: { readonly dir?: string; readonly output: 'table' | 'json' }): Promise<void> {
-  const entries = (await askAnyone(await openCluster(options.dir), 'GET', '/history')) as readonly HistoryLine[];
+export async function history(options: Where & { readonly output: 'table' | 'json' }): Promise<void> {
+  const entries = (await askAnyone(await openCluster(options), 'GET', '/history')) as readonly HistoryLine[];
   const text = options.output === 'json' ? JSON.stringify(entries, null, 2) : renderHistory(entries, paintFor(process.stdout));
   process.stdout.write(`${text}\n`);
 }

@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { memberPaths } from '#domain/config/cluster-paths.ts';
-import { memberNamed, openCluster } from './cluster-folder.ts';
+import { memberNamed } from './cluster.ts';
 import { type LogLine, type LogSource, mergeLogLines, readLogLines, renderLogLine } from './log-lines.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 import { paintFor } from './paint.ts';
 
 /** Bytes of one file that are looked at for its last lines: 100 lines of a thousand letters and more. */
@@ -44,13 +45,10 @@ async function readOn(tail: Tail, limit = TAIL_BYTES): Promise<LogLine[]> {
   }
 }
 
-export async function logs(
-  name: string,
-  options: { readonly dir?: string; readonly follow?: boolean; readonly lines: number },
-): Promise<void> {
-  const cluster = await openCluster(options.dir);
+export async function logs(name: string, options: Where & { readonly follow?: boolean; readonly lines: number }): Promise<void> {
+  const cluster = await openCluster(options);
   memberNamed(cluster, name);
-  const paths: ReturnType<typeof memberPaths> = cluster.paths.member(name);
+  const paths = cluster.folderOf(name);
   const tails: Tail[] = [
     { source: 'agent', path: paths.agentLog, offset: 0, unfinished: '', lastAt: 0 },
     { source: 'postgres', path: paths.postgresLog, offset: 0, unfinished: '', lastAt: 0 },
@@ -60,6 +58,8 @@ export async function logs(
   const print = (lines: readonly LogLine[]) => {
     for (const line of lines) process.stdout.write(`${renderLogLine(line, paint)}\n`);
   };
+  if (!existsSync(paths.agentLog))
+    process.stderr.write(`The agent writes no file here; under systemd its lines are in \`journalctl -u matriarch-agent\`.\n`);
   print(
     mergeLogLines(await Promise.all(tails.map((tail) => readOn(tail)))).slice(options.lines === 0 ? Infinity : -options.lines),
   );

@@ -1,4 +1,5 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 import { VERSION } from './version.ts';
 
@@ -22,6 +23,7 @@ const dir = () =>
     '--dir <dir>',
     'the folder of the cluster (default: /var/lib/matriarch/main for root, ~/.local/state/matriarch/main)',
   ).env('MATRIARCH_DIR');
+const config = () => new Option('--config <file>', 'the configuration of the member on this machine').env('MATRIARCH_CONFIG');
 const output = () =>
   new Option('-o, --output <format>', 'for people, or for programs').choices(['table', 'json']).default('table');
 const yes = () => new Option('--yes', 'do not ask');
@@ -39,16 +41,35 @@ export function buildProgram(): Command {
     .configureOutput({ writeErr: () => {} });
   addLifecycle(program);
   addAgent(program);
+  addStop(program);
   addViews(program);
   addRequests(program);
   addConfig(program);
   addTools(program);
+  addMachines(program);
+  addCertificates(program);
   return program;
 }
 
 /** Settings such as `exitOverride` are inherited only by commands made through their parent. */
 function command(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).helpOption('-h, --help', 'print this help').addOption(dir());
+}
+
+/** A command about a cluster in a folder, or about the one that the member of this machine belongs to. */
+function clusterCommand(program: Command, name: string, description: string): Command {
+  return command(program, name, description)
+    .addOption(config())
+    .hook('preAction', (_, action) => preferSaid(action));
+}
+
+/** What is said on the command line wins over the environment, and of the environment the folder. */
+function preferSaid(action: Command): void {
+  const source = (name: string) => action.getOptionValueSource(name);
+  if (source('dir') === undefined || source('config') === undefined) return;
+  if (source('dir') === 'cli' && source('config') === 'cli')
+    throw new MatriarchError('usage.invalidArgument', '--dir and --config name two clusters; say one of them');
+  action.setOptionValue(source('config') === 'cli' ? 'dir' : 'config', undefined);
 }
 
 function addLifecycle(program: Command): void {
@@ -90,75 +111,91 @@ function addAgent(program: Command): void {
     )
     .helpOption('-h, --help', 'print this help')
     .addOption(
-      new Option('--config <file>', 'the configuration of the member')
-        .env('MATRIARCH_CONFIG')
-        .default('/etc/matriarch/agent.yaml'),
+      new Option('--config <file>', 'the configuration of the member').env('MATRIARCH_CONFIG').default(DEFAULT_CONFIG_FILE),
     )
     .action(() => {
       throw new MatriarchError('usage.invalidArgument', '`agent` is run by bin/matriarch, and takes no options before it');
     });
 }
 
+function addStop(program: Command): void {
+  program
+    .command('stop')
+    .description(
+      'end the member on this machine for good: hand the lead over if it leads, stop its PostgreSQL cleanly, end its agent',
+    )
+    .helpOption('-h, --help', 'print this help')
+    .addOption(config().default(DEFAULT_CONFIG_FILE))
+    .action(async (options) => (await import('./stop.ts')).stop(options));
+}
+
 function addViews(program: Command): void {
-  command(program, 'status', 'who leads, who follows, and how far behind')
+  clusterCommand(program, 'status', 'who leads, who follows, and how far behind')
     .addOption(output())
     .option('--watch', 'keep it on the screen, fresh every second')
     .action(async (options) => (await import('./status.ts')).status(options));
-  command(program, 'history', 'who led when, and what justified it')
+  clusterCommand(program, 'history', 'who led when, and what justified it')
     .addOption(output())
     .action(async (options) => (await import('./history.ts')).history(options));
-  command(program, 'explain', 'why each member is what it is, and what would have to change, with the ids of the rules')
+  clusterCommand(program, 'explain', 'why each member is what it is, and what would have to change, with the ids of the rules')
     .addArgument(new Argument('[member]', 'one member in full'))
     .addOption(output())
     .action(async (name, options) => (await import('./explain.ts')).explain(name, options));
 }
 
 function addRequests(program: Command): void {
-  command(program, 'switchover', 'hand the lead over, planned: no transaction is lost, work is held for less than a second')
+  clusterCommand(
+    program,
+    'switchover',
+    'hand the lead over, planned: no transaction is lost, work is held for less than a second',
+  )
     .option('--to <member>', 'who leads next (default: the best placed)')
     .action(async (options) => (await import('./requests.ts')).switchover(options));
-  command(program, 'failover', 'have another member lead, also when the leader is gone')
+  clusterCommand(program, 'failover', 'have another member lead, also when the leader is gone')
     .option('--to <member>', 'who leads next (default: the best placed)')
     .option('--allow-data-loss', 'even where acknowledged transactions may be lost; what was given up is recorded')
     .addOption(yes())
     .action(async (options) => (await import('./requests.ts')).failover(options));
-  command(program, 'restart', 'restart the PostgreSQL of a member')
+  clusterCommand(program, 'restart', 'restart the PostgreSQL of a member')
     .addArgument(member())
     .action(async (name, options) => (await import('./requests.ts')).restart(name, options));
-  command(program, 'reinit', 'throw the data of a member away and clone it anew from the leader')
+  clusterCommand(program, 'reinit', 'throw the data of a member away and clone it anew from the leader')
     .addArgument(member())
     .addOption(yes())
     .action(async (name, options) => (await import('./requests.ts')).reinit(name, options));
-  command(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
+  clusterCommand(program, 'forget', 'a member has left for good: nothing waits for it, keeps WAL for it, or lets it lead')
+    .addArgument(member())
+    .action(async (name, options) => (await import('./forget.ts')).forget(name, options));
+  clusterCommand(program, 'pause', 'no automatic failover, restart, rewind or clone until `resume`').action(async (options) =>
     (await import('./requests.ts')).pause(options),
   );
-  command(program, 'resume', 'end a pause').action(async (options) => (await import('./requests.ts')).resume(options));
+  clusterCommand(program, 'resume', 'end a pause').action(async (options) => (await import('./requests.ts')).resume(options));
 }
 
 function addConfig(program: Command): void {
-  const config = program
+  const settings = program
     .command('config')
     .description('the dynamic configuration of the cluster')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false);
-  command(config, 'show', 'print the configuration, defaults included')
+  clusterCommand(settings, 'show', 'print the configuration, defaults included')
     .addOption(new Option('-o, --output <format>', 'YAML, or JSON').choices(['yaml', 'json']).default('yaml'))
     .action(async (options) => (await import('./config.ts')).showConfig(options));
-  command(config, 'set', 'change settings; all of them, or none')
+  clusterCommand(settings, 'set', 'change settings; all of them, or none')
     .addArgument(new Argument('<setting=value...>', 'for example timings.leaseMs=15s; nothing after the sign sets the default'))
     .action(async (changes, options) => (await import('./config.ts')).setConfig(changes, options));
-  command(config, 'edit', 'change the configuration in VISUAL or EDITOR').action(async (options) =>
+  clusterCommand(settings, 'edit', 'change the configuration in VISUAL or EDITOR').action(async (options) =>
     (await import('./config.ts')).editConfig(options),
   );
 }
 
 function addTools(program: Command): void {
-  command(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
+  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
     .addArgument(member())
     .option('-f, --follow', 'go on with what is written from now on')
     .addOption(new Option('-n, --lines <n>', 'how many lines of the past').argParser(integer(0, 100_000)).default(100))
     .action(async (name, options) => (await import('./logs.ts')).logs(name, options));
-  command(program, 'psql', 'open psql; the password comes along by itself')
+  clusterCommand(program, 'psql', 'open psql; the password comes along by itself')
     .addArgument(new Argument('[args...]', 'for psql, after --'))
     .addOption(new Option('--primary', 'on the primary (the default)').conflicts(['replica', 'member']))
     .addOption(new Option('--replica', 'on a standby, on the primary if there is none').conflicts(['primary', 'member']))
@@ -166,10 +203,71 @@ function addTools(program: Command): void {
     .action(async (args, options) => (await import('./psql.ts')).psql(args, options));
 }
 
+const machinesDir = () =>
+  new Option('--dir <dir>', 'the folder with the authority, the passwords and the files of every machine').makeOptionMandatory();
+const machine = () =>
+  new Argument('<member=host>', 'NAME=HOST[:PORT[:APIPORT]]; PostgreSQL at 5432, the API 100 above, if not said');
+
+function group(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).helpOption('-h, --help', 'print this help').helpCommand(false);
+}
+
+function addMachines(program: Command): void {
+  const machines = group(program, 'machines', 'the files of a cluster whose members have a machine each');
+  const sub = (name: string, description: string) =>
+    machines.command(name).description(description).helpOption('-h, --help', 'print this help').addOption(machinesDir());
+  sub('init', 'make the authority, the passwords, and one folder a member with what belongs on its machine')
+    .addOption(new Option('--name <name>', 'the name of the cluster').argParser(clusterName).makeOptionMandatory())
+    .requiredOption('--member <member=host...>', 'one for each member: NAME=HOST[:PORT[:APIPORT]]; 5432 and 5532 if not said')
+    .requiredOption('--etcd <urls>', 'the URLs of the members of etcd, separated by commas')
+    .option('--etcd-ca <file>', 'the authority that signed the certificates of etcd')
+    .option('--etcd-certificate <file>', 'the certificate that etcd asks its clients for')
+    .option('--etcd-key <file>', 'its key')
+    .option('--etcd-user <name>', 'the user of etcd')
+    .option('--etcd-password-file <file>', 'the file with its password')
+    .option('--etcd-plaintext', 'allow http:// beyond the own machine')
+    .option('--postgres-bin <dir>', 'the folder of the PostgreSQL programs on the machines (default: as on this one)')
+    .addOption(
+      new Option(
+        '--durability <mode>',
+        'when a commit counts as done (default: required with 3 members or more, preferred with 2, async with 1)',
+      ).choices(['required', 'preferred', 'async']),
+    )
+    .option('--member-dir <dir>', 'the folder of the data on the machines', '/var/lib/matriarch')
+    .option('--config-dir <dir>', 'the folder of the configuration on the machines', '/etc/matriarch')
+    .option('--user <user>', 'who the agent and PostgreSQL run as there', 'postgres')
+    .action(async (options) => (await import('./machines.ts')).initMachines(options));
+  sub('add', 'make the files of one more member, which joins when its agent starts')
+    .addArgument(machine())
+    .action(async (text, options) => (await import('./machines.ts')).addMachine(text, options));
+  sub('remove', 'throw the files of a member away that has left')
+    .addArgument(member())
+    .action(async (name, options) => (await import('./machines.ts')).removeMachine(name, options));
+  sub('address', 'make the files of a member that moves to another address')
+    .addArgument(machine())
+    .action(async (text, options) => (await import('./machines.ts')).moveMachine(text, options));
+}
+
+function addCertificates(program: Command): void {
+  const certificates = group(program, 'certificates', 'the certificates of the cluster, renewed while it works');
+  command(certificates, 'renew', 'new certificates for every member, by the same authority').action(async (options) =>
+    (await import('./certificates.ts')).renew(options),
+  );
+  command(certificates, 'rotate', 'a new authority in three stages, each of which waits until every member has followed')
+    .option('--applied', 'of the members whose agents do not answer, take it that they have the files')
+    .action(async (options) => (await import('./certificates.ts')).rotate(options));
+}
+
 const USAGE_CODES: Readonly<Record<string, ErrorCode>> = {
   'commander.unknownOption': 'usage.unknownOption',
   'commander.unknownCommand': 'usage.unknownCommand',
 };
+
+/** Of a command that is only a group. */
+function namesOf(program: Command, name: string | undefined): string {
+  const children = program.commands.find((one) => one.name() === name)?.commands ?? [];
+  return `${name} takes one of: ${children.map((one) => one.name()).join(', ')}`;
+}
 
 /**
  * Runs one command line, without the name of the program. What commander finds wrong becomes one of our errors; help and version are
@@ -183,8 +281,7 @@ export async function runProgram(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return;
-    if (error.code === 'commander.help')
-      throw new MatriarchError('usage.invalidArgument', 'config takes one of: show, set, edit');
+    if (error.code === 'commander.help') throw new MatriarchError('usage.invalidArgument', namesOf(program, args[0]));
     const code = USAGE_CODES[error.code] ?? 'usage.invalidArgument';
     throw new MatriarchError(
       code,

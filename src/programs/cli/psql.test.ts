@@ -2,22 +2,20 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { composeConnection } from '#programs/up/connection-urls.ts';
+import { folderCluster } from './cluster-folder.ts';
 import { psqlEnvironment } from './psql.ts';
 
-const CLUSTER = {
-  paths: clusterPaths('/srv/a b/main'),
-  description: {
-    version: 1 as const,
-    cluster: 'main',
-    createdAt: '2025-01-01T00:00:00.000Z',
-    postgresBin: '/usr/lib/postgresql/15/bin',
-    postgresVersion: '15.18',
-    members: [
-      { name: 'n1', host: '127.0.0.1', port: 5433, apiPort: 5533 },
-      { name: 'n2', host: '::1', port: 5434, apiPort: 5534 },
-    ],
-  },
-};
+const CLUSTER = folderCluster(clusterPaths('/srv/a b/main'), {
+  version: 1 as const,
+  cluster: 'main',
+  createdAt: '2025-01-01T00:00:00.000Z',
+  postgresBin: '/usr/lib/postgresql/15/bin',
+  postgresVersion: '15.18',
+  members: [
+    { name: 'n1', host: '127.0.0.1', port: 5433, apiPort: 5533 },
+    { name: 'n2', host: '::1', port: 5434, apiPort: 5534 },
+  ],
+});
 
 test('whatever the URL holds, psql gets it as it was', () => {
   fc.assert(

@@ -3,19 +3,23 @@ import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fail } from '#domain/errors.ts';
-import { type Cluster, memberNamed, openCluster, readConnectionUrls } from './cluster-folder.ts';
+import { type Cluster, memberNamed } from './cluster.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 
-interface PsqlOptions {
-  readonly dir?: string;
+interface PsqlOptions extends Where {
   readonly primary?: boolean;
   readonly replica?: boolean;
   readonly member?: string;
 }
 
 /** libpq's environment, so that no password stands in an argument list. Settings in `args` win, as psql itself has it. */
-export function psqlEnvironment(cluster: Cluster, url: string, options: PsqlOptions): Record<string, string> {
+export function psqlEnvironment(
+  cluster: Pick<Cluster, 'name' | 'members' | 'caFile'>,
+  url: string,
+  options: PsqlOptions,
+): Record<string, string> {
   const { username, password, hostname: _, ...rest } = parseUrl(url);
-  const chosen = options.member === undefined ? cluster.description.members : [memberNamed(cluster, options.member)];
+  const chosen = options.member === undefined ? cluster.members : [memberNamed(cluster, options.member)];
   return {
     PGHOST: chosen.map((member) => member.host).join(','),
     PGPORT: chosen.map((member) => member.port).join(','),
@@ -23,7 +27,7 @@ export function psqlEnvironment(cluster: Cluster, url: string, options: PsqlOpti
     PGPASSWORD: password,
     PGDATABASE: rest.database,
     PGSSLMODE: rest.query.get('sslmode') ?? 'verify-ca',
-    PGSSLROOTCERT: rest.query.get('sslrootcert') ?? cluster.paths.ca,
+    PGSSLROOTCERT: rest.query.get('sslrootcert') ?? cluster.caFile,
     PGCONNECT_TIMEOUT: rest.query.get('connect_timeout') ?? '5',
     PGTARGETSESSIONATTRS: options.member !== undefined ? 'any' : options.replica === true ? 'prefer-standby' : 'read-write',
   };
@@ -44,10 +48,10 @@ function parseUrl(url: string) {
 }
 
 export async function psql(args: readonly string[], options: PsqlOptions): Promise<void> {
-  const cluster = await openCluster(options.dir);
-  const urls = readConnectionUrls(cluster.paths);
-  if (urls === undefined) fail('disk.denied', `${cluster.paths.connection} cannot be read: only the owner of the cluster may`);
-  const program = join(cluster.description.postgresBin, 'psql');
+  const cluster = await openCluster(options);
+  const urls = cluster.connection();
+  if (urls === undefined) fail('disk.denied', `${cluster.passwordsFile} cannot be read: only the owner of the cluster may`);
+  const program = join(cluster.postgresBin, 'psql');
   if (!existsSync(program)) fail('postgres.notFound', `${program} is missing`);
   const environment = psqlEnvironment(cluster, urls.readWrite, options);
   // Ctrl-C reaches psql through the terminal; it cancels a query there, and must not end this process under it.

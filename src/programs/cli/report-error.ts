@@ -24,10 +24,12 @@ export const EXIT_CODE_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string
 
 const NOT_RUNNING: readonly ErrorCode[] = [
   'cluster.notFound',
+  'machines.notFound',
   'cluster.notRunning',
   'cluster.noLeader',
   'member.unknown',
   'member.notRunning',
+  'member.elsewhere',
   'agent.unreachable',
 ];
 const REFUSED: readonly ErrorCode[] = [
@@ -46,7 +48,7 @@ export function exitCodeOf(error: unknown): number {
   if (!(error instanceof MatriarchError)) return EXIT_CODES.failed;
   if (REFUSED.includes(error.code)) return EXIT_CODES.refused;
   if (NOT_RUNNING.includes(error.code)) return EXIT_CODES.notRunning;
-  if (error.code === 'request.timeout') return EXIT_CODES.timedOut;
+  if (error.code === 'request.timeout' || error.code === 'tls.notApplied') return EXIT_CODES.timedOut;
   return error.code.startsWith('usage.') || error.code.startsWith('config.') ? EXIT_CODES.usage : EXIT_CODES.failed;
 }
 

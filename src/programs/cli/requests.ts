@@ -3,13 +3,10 @@ import { parseLsn } from '#domain/lsn.ts';
 import { comparePositions } from '#domain/position.ts';
 import type { AgentStatus } from '#domain/status.ts';
 import { askAnyone, askEveryone, askMember, leaderOf, running } from './ask.ts';
-import { type Cluster, memberNamed, openCluster } from './cluster-folder.ts';
+import { type Cluster, memberNamed } from './cluster.ts';
 import { confirm } from './confirm.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 import { waiting } from './waiting.ts';
-
-interface DirOption {
-  readonly dir?: string;
-}
 
 /** Longer than every bound that the agents put to it themselves: draining, stopping, handing over. */
 const REQUEST_TIMEOUT_MS = 120_000;
@@ -29,8 +26,8 @@ async function request(
   process.stdout.write(`${text ?? 'Done.'}\n`);
 }
 
-export async function switchover({ dir, to }: DirOption & { readonly to?: string }): Promise<void> {
-  const cluster = await openCluster(dir);
+export async function switchover({ to, ...where }: Where & { readonly to?: string }): Promise<void> {
+  const cluster = await openCluster(where);
   if (to !== undefined) memberNamed(cluster, to);
   const statuses = running(cluster, await askEveryone(cluster));
   const leader = leaderOf(statuses);
@@ -45,9 +42,9 @@ export async function switchover({ dir, to }: DirOption & { readonly to?: string
  * said that losses are accepted, does the candidate go its own way.
  */
 export async function failover(
-  options: DirOption & { readonly to?: string; readonly allowDataLoss?: boolean; readonly yes?: boolean },
+  options: Where & { readonly to?: string; readonly allowDataLoss?: boolean; readonly yes?: boolean },
 ): Promise<void> {
-  const cluster = await openCluster(options.dir);
+  const cluster = await openCluster(options);
   if (options.to !== undefined) memberNamed(cluster, options.to);
   const statuses = running(cluster, await askEveryone(cluster));
   const leader = leaderOf(statuses);
@@ -81,25 +78,25 @@ function bestPlaced(statuses: readonly AgentStatus[]): string | undefined {
     .sort((a, b) => comparePositions(b.position, a.position) || (b.tags?.priority ?? 0) - (a.tags?.priority ?? 0))[0]?.name;
 }
 
-export async function restart(name: string, { dir }: DirOption): Promise<void> {
-  const cluster = await openCluster(dir);
+export async function restart(name: string, where: Where): Promise<void> {
+  const cluster = await openCluster(where);
   memberNamed(cluster, name);
   await request(cluster, name, '/restart', {}, `restarting the PostgreSQL of ${name}`);
 }
 
-export async function reinit(name: string, { dir, yes }: DirOption & { readonly yes?: boolean }): Promise<void> {
-  const cluster = await openCluster(dir);
+export async function reinit(name: string, { yes, ...where }: Where & { readonly yes?: boolean }): Promise<void> {
+  const cluster = await openCluster(where);
   memberNamed(cluster, name);
   if (process.stdin.isTTY) await confirm(`Throw the data of ${name} away and clone it anew from the leader?`, yes);
   await request(cluster, name, '/reinit', {}, `cloning ${name} anew`, ACCEPT_TIMEOUT_MS);
 }
 
-export async function pause({ dir }: DirOption): Promise<void> {
-  await askAnyone(await openCluster(dir), 'POST', '/pause');
+export async function pause(where: Where): Promise<void> {
+  await askAnyone(await openCluster(where), 'POST', '/pause');
   process.stdout.write('Paused: no automatic failover, restart, rewind or clone until `matriarch resume`.\n');
 }
 
-export async function resume({ dir }: DirOption): Promise<void> {
-  await askAnyone(await openCluster(dir), 'POST', '/resume');
+export async function resume(where: Where): Promise<void> {
+  await askAnyone(await openCluster(where), 'POST', '/resume');
   process.stdout.write('Resumed.\n');
 }

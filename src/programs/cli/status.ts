@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '#domain/status-document.ts';
 import { askEveryone } from './ask.ts';
-import { type Cluster, openCluster, readConnectionUrls } from './cluster-folder.ts';
+import type { Cluster } from './cluster.ts';
 import { composeStatus } from './compose-status.ts';
+import { openCluster, type Where } from './open-cluster.ts';
 import { paintFor } from './paint.ts';
 import { renderStatus } from './render-status.ts';
 import { EXIT_CODES } from './report-error.ts';
@@ -11,22 +12,21 @@ import { Screen } from './screen.ts';
 const WATCH_EVERY_MS = 1000;
 
 export async function readStatus(cluster: Cluster): Promise<StatusDocument> {
-  return composeStatus(cluster.description, await askEveryone(cluster), readConnectionUrls(cluster.paths));
+  return composeStatus(cluster, await askEveryone(cluster), cluster.connection());
 }
 
-interface StatusOptions {
-  readonly dir?: string;
+interface StatusOptions extends Where {
   readonly output: 'table' | 'json';
   readonly watch?: boolean;
 }
 
 /** A cluster of which no agent answers is shown all the same; the exit code says it. */
 export async function status(options: StatusOptions): Promise<void> {
-  const cluster = await openCluster(options.dir);
   const screen =
     process.stdout.isTTY && options.output === 'table' && options.watch === true ? new Screen(process.stdout) : undefined;
   for (;;) {
-    const document = await readStatus(cluster);
+    // Opened each time: members join and leave.
+    const document = await readStatus(await openCluster(options));
     const text =
       options.output === 'json' ? toJson(document, options.watch) : renderStatus(document, Date.now(), paintFor(process.stdout));
     if (screen === undefined) process.stdout.write(`${text}\n`);

@@ -6,7 +6,7 @@ import { prepareCluster } from '#programs/up/prepare-cluster.ts';
 import { describeStart, runForeground, showStart } from '#programs/up/run-cluster.ts';
 import { stopSignal } from '#programs/up/stop-signal.ts';
 import type { UpOptions } from '#programs/up/up-options.ts';
-import type { Cluster } from './cluster-folder.ts';
+import type { FolderCluster } from './cluster-folder.ts';
 import { EXIT_CODES } from './report-error.ts';
 
 const SUPERVISOR_MAIN = fileURLToPath(import.meta.resolve('#programs/up/main.ts'));
@@ -24,7 +24,7 @@ export async function up(options: UpOptions): Promise<void> {
 }
 
 /** Starts the supervisor in a session of its own and shows how the cluster comes up; Ctrl-C ends the showing alone. */
-async function detach(cluster: Cluster): Promise<void> {
+async function detach(cluster: FolderCluster): Promise<void> {
   const log = openSync(cluster.paths.supervisorLog, 'w', 0o600);
   const child = spawn(process.execPath, [...process.execArgv, SUPERVISOR_MAIN, cluster.paths.dir], {
     cwd: '/',

@@ -1,4 +1,4 @@
-import type { ClusterDescription, ConnectionUrls, Secrets } from '#domain/config/cluster-description.ts';
+import type { ConnectionUrls, Secrets } from '#domain/config/cluster-description.ts';
 
 /** How long libpq waits for one host, in seconds; a frozen one must not hold up the way to the next. */
 const CONNECT_TIMEOUT_S = 2;
@@ -8,7 +8,7 @@ const CONNECT_TIMEOUT_S = 2;
  * `verify-ca`: whoever shows a certificate of the cluster's authority is a member of it, whatever address it is reached at.
  */
 export function composeConnection(
-  { members }: Pick<ClusterDescription, 'members'>,
+  { members }: { readonly members: readonly { readonly host: string; readonly port: number }[] },
   { name, password }: Secrets['superuser'],
   caFile: string,
 ): ConnectionUrls {

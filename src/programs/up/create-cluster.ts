@@ -1,20 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, chown, mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { toDiskError } from '#adapters/files/disk-errors.ts';
+import { makeMemberFolders } from '#adapters/files/member-folders.ts';
 import { writeAtomically } from '#adapters/files/write-atomically.ts';
+import { writeJson } from '#adapters/files/write-json.ts';
 import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
 import { type Authority, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import { writeAuthority, writeTlsFiles } from '#adapters/tls/tls-files.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
-import type { ClusterDescription, Secrets } from '#domain/config/cluster-description.ts';
+import type { ClusterDescription } from '#domain/config/cluster-description.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
+import { DEFAULT_TAGS } from '#domain/member.ts';
 import type { ClusterPaths } from '#programs/cli/cluster-folder.ts';
 import { composeConnection } from './connection-urls.ts';
+import { drawSecrets } from './draw-secrets.ts';
 import type { PostgresInstallation } from './find-postgres.ts';
 import type { PortPair } from './ports.ts';
 import { nearestExisting } from './preflight.ts';
@@ -100,31 +103,13 @@ export async function createCluster(cluster: NewCluster): Promise<ClusterDescrip
   return description;
 }
 
-async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeAtomically(file, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** 192 bits each, in letters that need no quoting in a URL, a password file or a shell. */
-function drawSecrets(): Secrets {
-  const password = () => randomBytes(24).toString('base64url');
-  return {
-    version: 1,
-    superuser: { name: 'postgres', password: password() },
-    agent: { name: 'matriarch', password: password() },
-    replication: { name: 'matriarch_replication', password: password() },
-  };
-}
-
 async function createMember(
   { paths, name, host, postgres, serverUser }: NewCluster,
   member: ClusterDescription['members'][number],
   authority: Authority,
 ): Promise<void> {
   const own = memberPaths(`${paths.dir}/${member.name}`);
-  // What root reads and runs by must not lie where the server's user can change it: that user gets `run`, and later the data directory.
-  await makeFolder(own.memberDir, serverUser === undefined ? 0o700 : 0o711);
-  await makeFolder(own.logs, 0o700);
-  await makeFolder(own.run, 0o700, serverUser);
+  await makeMemberFolders(own.memberDir, serverUser);
   await writeTlsFiles(own.tls, authority, await issueCertificate(authority, { name: member.name, hosts: [host, 'localhost'] }));
   const config: MemberConfig = {
     cluster: name,
@@ -134,19 +119,13 @@ async function createMember(
     port: member.port,
     api: { host, port: member.apiPort },
     postgresBin: postgres.bin,
-    tags: { nofailover: false, priority: 50, nosync: false, clonefrom: false },
+    tags: DEFAULT_TAGS,
     store: { kind: 'sqlite', file: paths.store },
     tlsDir: own.tls,
     secretsFile: paths.secrets,
     ...(serverUser === undefined ? {} : { runAs: serverUser }),
   };
   await writeAtomically(own.config, stringify(config));
-}
-
-async function makeFolder(path: string, mode: number, owner?: ServerUser): Promise<void> {
-  await mkdir(path);
-  await chmod(path, mode);
-  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
 }
 
 async function writeFirstConfig(file: string, config: ClusterConfig): Promise<void> {

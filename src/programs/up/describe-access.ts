@@ -1,8 +1,8 @@
 import type { StatusDocument } from '#domain/status-document.ts';
-import { type Cluster, clusterFolder } from '#programs/cli/cluster-folder.ts';
+import { clusterFolder, type FolderCluster } from '#programs/cli/cluster-folder.ts';
 
 /** How to reach a running cluster and what to try first. */
-export function describeAccess(cluster: Cluster, { connection }: StatusDocument): string {
+export function describeAccess(cluster: FolderCluster, { connection }: StatusDocument): string {
   const where = cluster.paths.dir === clusterFolder(undefined) ? '' : ` --dir ${cluster.paths.dir}`;
   return [
     `read and write  ${connection.readWrite ?? '(not readable)'}`,

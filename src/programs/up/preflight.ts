@@ -9,7 +9,7 @@ import { findByWorkingDirectory, isAlive, resolveDirectory } from '#adapters/pro
 import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
 import { fail } from '#domain/errors.ts';
-import type { Cluster } from '#programs/cli/cluster-folder.ts';
+import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import { AgentRegistry } from './agent-registry.ts';
 import type { PostgresInstallation } from './find-postgres.ts';
 import { refuseTakenPort } from './ports.ts';
@@ -38,7 +38,7 @@ export function checkPathLength(dir: string): void {
  * Looks at a cluster that is about to be brought back, and touches nothing. Errors: `cluster.differs`, `cluster.malformed`,
  * `postgres.wrongVersion`, `cluster.foreignSystem`, `port.taken`, `postgres.foreignServer`, `store.…`.
  */
-export async function checkCluster(cluster: Cluster, postgres: PostgresInstallation, asked: UpOptions): Promise<void> {
+export async function checkCluster(cluster: FolderCluster, postgres: PostgresInstallation, asked: UpOptions): Promise<void> {
   const records = await readRecords(cluster.paths.store);
   refuseDifferences(cluster, asked, records.durability);
   const agents = new AgentRegistry(cluster.paths.agents);
@@ -54,7 +54,7 @@ export async function checkCluster(cluster: Cluster, postgres: PostgresInstallat
 }
 
 /** Options of a new cluster that were given for an old one must say what is so already. */
-function refuseDifferences({ paths, description }: Cluster, asked: UpOptions, durability: string | undefined): void {
+function refuseDifferences({ paths, description }: FolderCluster, asked: UpOptions, durability: string | undefined): void {
   const compare = (option: string, wanted: unknown, found: unknown, change: string) => {
     if (wanted !== undefined && wanted !== found)
       fail('cluster.differs', `${option} ${String(wanted)}: the cluster in ${paths.dir} has ${String(found)}; ${change}`);

@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { initialClusterConfig } from '#domain/config/parse-config.ts';
 import { fail } from '#domain/errors.ts';
-import { type Cluster, clusterFolder, isClusterFolder, openCluster } from '#programs/cli/cluster-folder.ts';
+import { clusterFolder, type FolderCluster, folderCluster, isClusterFolder, openFolder } from '#programs/cli/cluster-folder.ts';
 import { checkFolder, claimFolder, clearUnfinished, createCluster } from './create-cluster.ts';
 import { findPostgres } from './find-postgres.ts';
 import { choosePorts } from './ports.ts';
@@ -15,7 +15,7 @@ const HOST = '127.0.0.1';
 const DEFAULT_MEMBERS = 3;
 
 /** The cluster that `up` is about: the one in the folder, or a new one made there. Every check comes before the first change. */
-export async function prepareCluster(options: UpOptions): Promise<Cluster> {
+export async function prepareCluster(options: UpOptions): Promise<FolderCluster> {
   const dir = clusterFolder(options.dir, options.name);
   const paths = clusterPaths(dir);
   const holder = readHolder(paths.lockHolder);
@@ -23,8 +23,8 @@ export async function prepareCluster(options: UpOptions): Promise<Cluster> {
   return isClusterFolder(dir) ? reopen(dir, options) : create(dir, options);
 }
 
-async function reopen(dir: string, options: UpOptions): Promise<Cluster> {
-  const cluster = await openCluster(dir);
+async function reopen(dir: string, options: UpOptions): Promise<FolderCluster> {
+  const cluster = await openFolder(dir);
   const bin = options.postgresBin === undefined ? cluster.description.postgresBin : resolve(options.postgresBin);
   await checkWritable(dir);
   await checkCluster(cluster, await findPostgres(bin), options);
@@ -36,7 +36,7 @@ async function reopen(dir: string, options: UpOptions): Promise<Cluster> {
   return cluster;
 }
 
-async function create(dir: string, options: UpOptions): Promise<Cluster> {
+async function create(dir: string, options: UpOptions): Promise<FolderCluster> {
   const paths = clusterPaths(dir);
   const members = options.members ?? DEFAULT_MEMBERS;
   const config = initialClusterConfig(members, options.durability);
@@ -55,7 +55,7 @@ async function create(dir: string, options: UpOptions): Promise<Cluster> {
     await clearUnfinished(paths);
     const name = options.name ?? 'main';
     const description = await createCluster({ paths, name, host: HOST, ports, postgres, serverUser, config });
-    return { paths, description };
+    return folderCluster(paths, description);
   } finally {
     lock.release();
   }

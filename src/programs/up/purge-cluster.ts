@@ -1,14 +1,14 @@
 import { readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toDiskError } from '#adapters/files/disk-errors.ts';
-import type { Cluster } from '#programs/cli/cluster-folder.ts';
+import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import { UNFINISHED } from './create-cluster.ts';
 
 /**
  * Deletes what Matriarch made in the folder, and the folder when nothing else is in it. Nothing of the cluster may run. Interrupted, it
  * leaves a folder that the next `up` clears. Errors: `disk.…`.
  */
-export async function purgeCluster({ paths, description }: Cluster): Promise<void> {
+export async function purgeCluster({ paths, description }: FolderCluster): Promise<void> {
   const { dir } = paths;
   const own = [
     paths.secrets,

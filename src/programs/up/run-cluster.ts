@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '#domain/status-document.ts';
-import type { Cluster } from '#programs/cli/cluster-folder.ts';
+import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import { paintFor } from '#programs/cli/paint.ts';
 import { renderStatus } from '#programs/cli/render-status.ts';
 import { Screen } from '#programs/cli/screen.ts';
@@ -22,7 +22,7 @@ export type Outcome = 'complete' | 'standstill' | 'aborted';
 
 /** Shows how a cluster comes up until it is complete or makes no headway: on a terminal as a table, else a line for each news. */
 export async function showStart(
-  cluster: Cluster,
+  cluster: FolderCluster,
   signal: AbortSignal,
   messages: readonly string[] = [],
 ): Promise<{ readonly outcome: Outcome; readonly document: StatusDocument | undefined }> {
@@ -48,7 +48,7 @@ function renderScreen(document: StatusDocument, messages: readonly string[]): st
 }
 
 /** What people need once it runs, and what is missing where something is. */
-export function describeStart(cluster: Cluster, document: StatusDocument, outcome: Outcome): string {
+export function describeStart(cluster: FolderCluster, document: StatusDocument, outcome: Outcome): string {
   if (outcome !== 'standstill') return describeAccess(cluster, document);
   const writes = takesWrites(document) ? 'takes writes, but not every member is well' : 'takes no writes yet';
   return `The cluster ${writes}; \`matriarch explain\` says what is missing. The agents go on trying.\n\n${describeAccess(cluster, document)}`;
@@ -59,7 +59,7 @@ export function describeStart(cluster: Cluster, document: StatusDocument, outcom
  * ended, and of the end.
  */
 export async function supervise(
-  cluster: Cluster,
+  cluster: FolderCluster,
   signal: AbortSignal,
   report: Report,
   attend: () => Promise<void>,
@@ -79,7 +79,7 @@ export async function supervise(
 }
 
 /** In the foreground: the start, the URL, then on a terminal a table that stays fresh, until Ctrl-C. */
-export async function runForeground(cluster: Cluster, signal: AbortSignal): Promise<void> {
+export async function runForeground(cluster: FolderCluster, signal: AbortSignal): Promise<void> {
   const screen = process.stdout.isTTY ? new Screen(process.stdout) : undefined;
   const messages: string[] = [];
   const report: Report = (member, text) => {
@@ -98,7 +98,7 @@ export async function runForeground(cluster: Cluster, signal: AbortSignal): Prom
 }
 
 async function watch(
-  cluster: Cluster,
+  cluster: FolderCluster,
   signal: AbortSignal,
   screen: Screen | undefined,
   messages: readonly string[],

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findByWorkingDirectory, isAlive, kill, killByWorkingDirectory, resolveDirectory } from '#adapters/process/processes.ts';
 import { fail } from '#domain/errors.ts';
 import { askEveryone, askMember, leaderOf } from '#programs/cli/ask.ts';
-import type { Cluster } from '#programs/cli/cluster-folder.ts';
+import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import type { AgentProcess } from './agent-process.ts';
 import type { Report } from './supervisor.ts';
 
@@ -18,7 +18,11 @@ const LOOK_EVERY_MS = 50;
  * Ends every agent and every server of the cluster. The standbys first, all at once; the leader last, so that whatever it acknowledged
  * is on it, and it leads again when the cluster comes back. Nothing of the cluster runs when this resolves.
  */
-export async function stopCluster(cluster: Cluster, agents: ReadonlyMap<string, AgentProcess>, report: Report): Promise<void> {
+export async function stopCluster(
+  cluster: FolderCluster,
+  agents: ReadonlyMap<string, AgentProcess>,
+  report: Report,
+): Promise<void> {
   const statuses = (await askEveryone(cluster)).flatMap((answer) => (answer.ok ? [answer.status] : []));
   const leader = leaderOf(statuses);
   const standbys = [...agents].filter(([name]) => name !== leader);
@@ -28,7 +32,7 @@ export async function stopCluster(cluster: Cluster, agents: ReadonlyMap<string, 
   for (const { name } of cluster.description.members) await stopServer(cluster.paths.member(name).data, name, report);
 }
 
-async function stopAgent(cluster: Cluster, name: string, agent: AgentProcess, report: Report): Promise<void> {
+async function stopAgent(cluster: FolderCluster, name: string, agent: AgentProcess, report: Report): Promise<void> {
   report(name, 'stopping');
   const refusal = await Promise.race([endsWithin(agent, CLEAN_END_MS), refusalOf(cluster, name)]);
   if (refusal !== true) await endByForce(name, agent, refusal === false ? 'it takes too long' : refusal, report);
@@ -36,7 +40,7 @@ async function stopAgent(cluster: Cluster, name: string, agent: AgentProcess, re
 }
 
 /** Asks the agent to end; resolves only when it will not. It may end before it has answered: its end is what counts. */
-function refusalOf(cluster: Cluster, name: string): Promise<string> {
+function refusalOf(cluster: FolderCluster, name: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   askMember(cluster, name, 'POST', '/shutdown', { body: { handOver: false }, timeoutMs: CLEAN_END_MS }).catch((error: Error) =>
     // Its last breath may be a broken connection; whoever has really refused is still there a moment later.
@@ -68,7 +72,7 @@ async function endsWithin(agent: AgentProcess, timeoutMs: number): Promise<boole
 }
 
 /** A server that no agent stopped: a fast stop, then SIGKILL for all of its processes. */
-async function stopServer(folder: string, name: string, report: Report): Promise<void> {
+export async function stopServer(folder: string, name: string, report: Report): Promise<void> {
   if (!existsSync(folder)) return;
   const data = resolveDirectory(folder);
   const [postmaster] = findByWorkingDirectory(data);

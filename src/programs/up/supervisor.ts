@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Cluster } from '#programs/cli/cluster-folder.ts';
+import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import { type AgentProcess, adoptAgent, startAgent } from './agent-process.ts';
 import { AgentRegistry } from './agent-registry.ts';
 import { limitLogs } from './limit-logs.ts';
@@ -15,13 +15,13 @@ const HOPELESS = 5;
 /** Keeps one agent a member running: adopts those that run, starts the others, and starts again whoever ends. */
 export class Supervisor {
   readonly agents = new Map<string, AgentProcess>();
-  readonly #cluster: Cluster;
+  readonly #cluster: FolderCluster;
   readonly #registry: AgentRegistry;
   readonly #report: Report;
   readonly #stopping = new AbortController();
   readonly #loops: Promise<void>[] = [];
 
-  constructor(cluster: Cluster, report: Report) {
+  constructor(cluster: FolderCluster, report: Report) {
     this.#cluster = cluster;
     this.#registry = new AgentRegistry(cluster.paths.agents);
     this.#report = report;

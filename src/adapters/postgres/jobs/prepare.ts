@@ -1,10 +1,11 @@
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killByWorkingDirectory, resolveDirectory } from '#adapters/process/processes.ts';
 import { readIfThere } from '../owned-files.ts';
 import type { ServerContext } from '../server-context.ts';
 import { entryFile, serverSettings } from '../server-settings.ts';
+import { writeTls } from '../use-tls.ts';
 
 /** Folders, certificates and the settings that do not change with the role, as the server's user may read them. */
 export async function prepareFiles(context: ServerContext): Promise<void> {
@@ -14,13 +15,7 @@ export async function prepareFiles(context: ServerContext): Promise<void> {
   await mkdir(layout.memberDir, { recursive: true, mode: 0o711 });
   await files.folder(layout.configDir);
   await files.folder(layout.socketDir);
-  for (const [from, to] of [
-    [options.tls.caFile, layout.caFile],
-    [options.tls.certFile, layout.certFile],
-    [options.tls.keyFile, layout.keyFile],
-  ] as const) {
-    await files.writeIfChanged(to, await readFile(from, 'utf8'));
-  }
+  await writeTls(context);
   await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, context.memory.parameters));
   await files.writeIfChanged(layout.identFile, '');
 }

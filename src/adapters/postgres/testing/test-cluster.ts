@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { resolveDirectory } from '#adapters/process/processes.ts';
 import { chooseServerUser } from '#adapters/process/server-user.ts';
 import { createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
-import { tlsPaths, writeTlsFiles } from '#adapters/tls/tls-files.ts';
 import {
   eventually,
   makeTestServer,
@@ -31,10 +30,8 @@ export class TestServers {
     const owner = (await chooseServerUser()) ?? undefined;
     const authority = await createAuthority({ cluster: 'test' });
     const tls = async (member: string) => {
-      const paths = tlsPaths(join(folder, `${member}-tls`));
       const issued = await issueCertificate(authority, { name: member, hosts: ['127.0.0.1'] });
-      await writeTlsFiles(join(folder, `${member}-tls`), authority, issued, owner);
-      return { caFile: paths.ca, certFile: paths.certificate, keyFile: paths.key };
+      return { ca: authority.certificate, ...issued };
     };
     return new TestServers({ folder, owner, tls });
   }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -105,7 +105,7 @@ export class TestServer {
 
   /** Over TCP with TLS, as a client comes. */
   connectClient(): Promise<pg.Client> {
-    const ssl = { ca: readFileSync(this.options.tls.caFile, 'utf8') };
+    const ssl = { ca: this.options.tls.ca };
     return this.connect(SECRETS.superuser, { host: this.options.host, ssl });
   }
 

@@ -69,7 +69,7 @@ async function open(change: Partial<PatroniApi> = { authentication: authenticati
       commands.push(asked);
       return command(asked, signal);
     },
-    tls,
+    identity: () => tls,
     server: {
       updateParameters: async (parameters) => {
         reloads.push(parameters);

@@ -8,7 +8,7 @@ const CLOSED =
 
 /** The second port, which answers as Patroni does, where the member has one. Errors: `port.taken`, `config.exposed`, `disk.…`. */
 export async function startPatroniDoor(world: PatroniWorld): Promise<OpenServer | undefined> {
-  const { config, tls, log } = world.options;
+  const { config, identity, log } = world.options;
   const { patroniApi } = config;
   if (patroniApi === undefined) return undefined;
   const { host, port, authentication } = patroniApi;
@@ -22,7 +22,7 @@ export async function startPatroniDoor(world: PatroniWorld): Promise<OpenServer 
   const door = createOpenServer({
     host,
     port,
-    ...(patroniApi.tls ? { tls } : {}),
+    ...(patroniApi.tls ? { tls: identity() } : {}),
     ...(login === undefined ? {} : { login }),
     realm: 'Patroni',
     closed: { status: 403, text: CLOSED },

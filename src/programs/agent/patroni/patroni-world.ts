@@ -10,7 +10,7 @@ import { SharedQuestion } from './shared-question.ts';
 
 export interface PatroniWorldOptions extends Pick<Served, 'state' | 'clock' | 'store' | 'checker' | 'command'> {
   readonly config: Pick<MemberConfig, 'cluster' | 'patroniApi'>;
-  readonly tls: TlsIdentity;
+  readonly identity: () => TlsIdentity;
   readonly server: Pick<PostgresServer, 'updateParameters' | 'reload' | 'pendingRestart'>;
   /** When the store last answered, in milliseconds since 1970. */
   readonly storeSeenAtMs: () => number | null;

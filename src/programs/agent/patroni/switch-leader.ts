@@ -82,7 +82,7 @@ export function askMember(
 ): Promise<JsonResponse> {
   const member = options.state().members[name];
   if (member === undefined) return fail('member.unknown', `${name} is not known here`);
-  return callApi({ ...addressOf(member.api), name, tls: options.tls }, method, path, call);
+  return callApi({ ...addressOf(member.api), name, tls: options.identity() }, method, path, call);
 }
 
 /** By the store: the core's answer may be older than what came of it. */

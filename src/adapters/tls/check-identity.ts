@@ -1,0 +1,55 @@
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
+import { fail, MatriarchError } from '#domain/errors.ts';
+import type { MemberName } from '#domain/member.ts';
+import type { TlsSummary } from '#domain/status.ts';
+import type { TlsIdentity } from './tls-files.ts';
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** The certificates of a bundle: `ca.crt` holds two authorities while one replaces the other. Errors: `tls.invalid`. */
+export function certificatesOf(bundle: string): readonly X509Certificate[] {
+  const found = bundle.match(PEM) ?? [];
+  if (found.length === 0) fail('tls.invalid', 'it holds no certificate (PEM)');
+  return found.map((pem) => new X509Certificate(pem));
+}
+
+/**
+ * Can `name` live by these files? Half of them written, one of another pair, or one that has run out must never take the place of
+ * files that are in order. Errors: `tls.invalid`, with the reason.
+ */
+export function checkIdentity(identity: TlsIdentity, name: MemberName, now = new Date()): void {
+  const authorities = read('ca.crt', () => certificatesOf(identity.ca));
+  const certificate = read('member.crt', () => new X509Certificate(identity.certificate));
+  const key = read('member.key', () => createPrivateKey(identity.key));
+  if (!certificate.checkPrivateKey(key)) fail('tls.invalid', 'member.key is not the key of member.crt');
+  if (!authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)))
+    fail('tls.invalid', 'no authority in ca.crt has signed member.crt');
+  if (certificate.validToDate <= now) fail('tls.invalid', `member.crt has run out on ${certificate.validTo}`);
+  if (certificate.validFromDate > now) fail('tls.invalid', `member.crt is not valid before ${certificate.validFrom}`);
+  if (!certificate.subject.split('\n').includes(`CN=${name}`))
+    fail('tls.invalid', `member.crt is of ${certificate.subject.replaceAll('\n', ', ')}, not of ${name}`);
+}
+
+function read<T>(file: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    // Never the text of what was read: it may be a key.
+    return fail('tls.invalid', `${file} is damaged${error instanceof MatriarchError ? `: ${error.message}` : ''}`);
+  }
+}
+
+/** What tells two identities apart, without a secret. */
+export function summarize(identity: TlsIdentity): TlsSummary {
+  const certificate = new X509Certificate(identity.certificate);
+  return {
+    certificate: fingerprintOf(certificate),
+    authorities: certificatesOf(identity.ca).map(fingerprintOf).sort(),
+    expires: certificate.validToDate.toISOString(),
+  };
+}
+
+/** SHA-256 of the certificate, in hexadecimal, as `openssl x509 -fingerprint -sha256` gives it without the colons. */
+export function fingerprintOf(certificate: X509Certificate): string {
+  return createHash('sha256').update(certificate.raw).digest('hex');
+}
