@@ -42,7 +42,7 @@ const RULE_HUNTS: Readonly<Record<RuleName, Hunt>> = {
   gate: { caughtAs: ['H12'], world: quietWorld, scenario: recoveredAndAlone },
   claimedTimeline: { caughtAs: ['H1', 'H5'], world: stormyWorld },
   persistPromise: { caughtAs: ['H10'], world: optionsOf },
-  giveUpFirst: { caughtAs: ['H3'], world: stormyWorld },
+  giveUpFirst: { caughtAs: ['H3'], world: optionsOf },
   detachBeforeAnswer: { caughtAs: ['H3', 'H2'], world: optionsOf },
   detachAgain: { caughtAs: ['H3', 'H2'], world: stormyWorld },
   silenceBeforeGrant: { caughtAs: ['H6'], world: optionsOf },
