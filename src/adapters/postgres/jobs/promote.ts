@@ -19,6 +19,8 @@ import { startPrimary, startStandby } from './start.ts';
 import { stopServer } from './stop.ts';
 
 const ANSWER_TIMEOUT_MS = 1000;
+/** object_not_in_prerequisite_state: "recovery is not in progress". */
+const NOT_IN_RECOVERY = '55000';
 /** How long a promotion goes on without replaying anything. */
 const STALL_MS = 10_000;
 /** Numbers that claims have used up since the last promotion; far more than any election burns. */
@@ -49,7 +51,10 @@ export async function promote(context: JobContext, timeline: Timeline): Promise<
   await closeGate(context);
   await reserveNumbers(context, timeline, lineage);
   await context.files.write(context.layout.promotionMarker, JSON.stringify({ timeline }));
-  await context.work.query('SELECT pg_promote(false)', [], { timeoutMs: ANSWER_TIMEOUT_MS });
+  await context.work.query('SELECT pg_promote(false)', [], { timeoutMs: ANSWER_TIMEOUT_MS }).catch((error: { code?: string }) => {
+    // An earlier attempt, whose agent was killed, has just come to its end: which timeline came out is looked at below.
+    if (error.code !== NOT_IN_RECOVERY) throw error;
+  });
   await promoted(context);
   return finish(context, timeline);
 }
