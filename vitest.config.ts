@@ -4,6 +4,11 @@ import { defineConfig } from 'vitest/config';
 // etcd and x.machines.test.ts networks of machines, which `npm run test:machines` has installed.
 // One tier after the other: a whole cluster needs the machine for itself.
 const exclude = ['**/node_modules/**'];
+/**
+ * For tiers that wait for several real servers: what a crowded machine did not bring about in time is tried once more, and the summary
+ * says so. What is wrong, such as a row that is missing, is wrong at once.
+ */
+const retry = { count: 1, condition: /in vain|timed out|rows acknowledged/ };
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/count-reporter.ts'],
@@ -29,6 +34,7 @@ export default defineConfig({
       {
         test: {
           name: 'cluster',
+          retry,
           include: ['**/*.cluster.test.ts'],
           exclude,
           testTimeout: 180_000,
@@ -40,6 +46,7 @@ export default defineConfig({
       {
         test: {
           name: 'etcd',
+          retry,
           include: ['**/*.etcd.test.ts'],
           exclude,
           testTimeout: 60_000,
@@ -51,6 +58,7 @@ export default defineConfig({
       {
         test: {
           name: 'machines',
+          retry,
           include: ['**/*.machines.test.ts'],
           exclude,
           testTimeout: 180_000,
