@@ -13,6 +13,8 @@ interface Schema {
   readonly maximum?: number;
   readonly unit?: 'milliseconds' | 'bytes';
   readonly example?: string;
+  /** Its settings have a table of their own. */
+  readonly listedAbove?: boolean;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
@@ -51,6 +53,7 @@ function rows(schema: Schema, named: string): string[] {
   const { properties = {}, required = [] } = schema;
   return Object.entries(properties).flatMap(([key, child]) => {
     const name = named === '' ? key : `${named}.${key}`;
+    if (child.listedAbove === true) return [row([`\`${name}\``, 'settings of the cluster', '–', child.description ?? ''])];
     const inner = child.items?.properties !== undefined ? rows(child.items, `${name}[]`) : rows(child, name);
     if (inner.length > 0) return [...(child.description ? [row([`\`${name}\``, '', '', child.description])] : []), ...inner];
     const free = child.type === 'object' && typeof child.additionalProperties === 'object' ? `${name}.NAME` : name;

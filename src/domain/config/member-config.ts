@@ -125,6 +125,7 @@ export const memberConfigSchema = z.strictObject({
   }),
   secretsFile: path.meta({ description: 'The passwords of the cluster, readable by its owner alone.' }),
   initialConfig: clusterConfigSchema.optional().meta({
+    listedAbove: true,
     description:
       'The dynamic configuration of a new cluster, written by whoever starts first and never read again. Without it: the defaults.',
   }),
