@@ -72,7 +72,7 @@ export class Postmaster {
     const log = this.#openLog();
     const child = spawn(this.#binary, ['-D', this.#layout.dataDir], {
       cwd: this.#layout.memberDir,
-      env: toolEnvironment(),
+      env: toolEnvironment(oomSettings()),
       detached: true,
       stdio: ['ignore', log, log],
       ...(this.#owner === undefined ? {} : { uid: this.#owner.uid, gid: this.#owner.gid }),
@@ -246,4 +246,10 @@ function resolveOrUndefined(path: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** By which the postmaster lets its backends be ended first when the agent's unit protects it (manual, section 19.4.4). */
+function oomSettings(): Readonly<Record<string, string>> {
+  const names = ['PG_OOM_ADJUST_FILE', 'PG_OOM_ADJUST_VALUE'] as const;
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 }
