@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { HistoryEntry } from '#domain/leader-record.ts';
-import { storeAwayFor } from '../support/faults.ts';
+import { faultUnderWrites } from '../support/fault-run.ts';
+import { FAULTS, storeAwayFor } from '../support/faults.ts';
 import { NumberedWriter, overlaps } from '../support/numbered-writer.ts';
 import { TestCluster } from '../support/test-cluster.ts';
 
@@ -91,6 +92,14 @@ describe('preferred, with two members', () => {
     cluster.startAgent(primary);
     await cluster.healthy();
     expect(await cluster.agentLog(primary)).toContain('"part":"divergence"');
+  });
+});
+
+describe('alone', () => {
+  it('its agent is killed and restarted: no statement fails, the same server', async () => {
+    cluster = await TestCluster.start({ members: 1 });
+    const run = await faultUnderWrites(cluster, FAULTS.killAgentRestarted);
+    expect(run.errors).toEqual([]);
   });
 });
 

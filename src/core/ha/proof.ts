@@ -33,8 +33,9 @@ function proofUnder(turn: Moment, leader: Leader, record: LeaderRecord): Proof {
   const { fenceMs, leaseMs } = state.config.timings;
   if (record.k === 0) {
     const rivals = record.eligible.filter((name) => name !== state.self.name);
-    const confirmedAt =
-      rivals.length === 0 ? turn.now : Math.min(...rivals.map((name) => state.peers[name]?.confirmedAt ?? -Infinity));
+    // Nobody but this member may lead: a new agent has as long to adopt the server as it has behind a quorum.
+    if (rivals.length === 0) return { serveUntil: turn.now + fenceMs, endAt: turn.now + leaseMs };
+    const confirmedAt = Math.min(...rivals.map((name) => state.peers[name]?.confirmedAt ?? -Infinity));
     // The claimant waits a whole lease from when it saw the renewal; the tenth is for the stopping itself.
     const byLease = leader.renewedAt + 0.9 * leaseMs;
     const until = Math.max(byLease, confirmedAt + fenceMs);
