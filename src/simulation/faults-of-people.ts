@@ -1,6 +1,6 @@
 import type { Moment } from './fault-menu.ts';
-import { cut } from './faults-of-networks.ts';
 import type { Faults } from './faults.ts';
+import { cut } from './faults-of-networks.ts';
 import { mayLoseVolume } from './lose-volume.ts';
 import type { VirtualMember } from './member.ts';
 import { tip } from './wal.ts';

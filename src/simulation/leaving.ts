@@ -13,6 +13,8 @@ export class Leaving {
   #members: readonly MemberRecord[] = [];
   #left: readonly MemberName[] = [];
   #gone: readonly MemberName[] = [];
+  /** Their addresses went with them, until they publish them again. */
+  readonly #unknown = new Set<MemberName>();
 
   constructor(agent: VirtualAgent, store: StoreClient) {
     this.#agent = agent;
@@ -28,19 +30,22 @@ export class Leaving {
     const before = this.#left;
     this.#left = left;
     const { name } = this.#agent.member;
-    if (left.includes(name) && !before.includes(name)) this.#unforget();
+    // Again, too: between two looks it may have been taken back and said anew.
+    if (left.includes(name)) this.#unforget();
     if (left.length > 0 || before.length > 0) this.#tell();
   }
 
   /** An agent dials nobody who has left. */
   dials(name: MemberName): boolean {
-    return !this.#gone.includes(name);
+    return !this.#unknown.has(name);
   }
 
   /** Whoever has a record is there, whatever was once said of it. That nobody is gone, still, need not be told. */
   #tell(): void {
     const told = this.#gone.length > 0;
     this.#gone = this.#left.filter((name) => !this.#members.some((member) => member.name === name));
+    for (const name of this.#gone) this.#unknown.add(name);
+    for (const { name } of this.#members) this.#unknown.delete(name);
     this.#agent.feed({ kind: 'members', members: this.#members });
     if (told || this.#gone.length > 0) this.#agent.feed({ kind: 'left', names: this.#gone });
   }
@@ -78,12 +83,26 @@ export class Leaving {
       world.note({ kind: 'fault', name: runs ? 'a running member is forgotten' : 'a member is forgotten', member: victim.name });
       world.store.forget(victim.name);
     };
-    const strike = (): void =>
+    const unpublish = (): void =>
       this.#store.request(
-        () => world.store.unpublish(victim.name),
+        () => {
+          world.store.unpublish(victim.name);
+          if (world.options.sabotage.forgetStrikesOut) this.#strikeOut(victim.name);
+        },
         () => undefined,
         () => undefined,
       );
-    this.#store.request(say, strike, () => undefined);
+    this.#store.request(say, unpublish, () => undefined);
+  }
+
+  #strikeOut(name: MemberName): void {
+    const { member, run } = this.#agent;
+    const { world } = member;
+    const { value: before, version } = world.store.leader;
+    if (before === null) return;
+    const sync = before.sync.filter((incarnation) => !incarnation.startsWith(`${name}_`));
+    const after = { ...before, sync, k: Math.min(before.k, sync.length) };
+    world.store.swap(version, after);
+    world.note({ kind: 'recorded', by: member, before, after, sentAt: member.clock.now, run });
   }
 }

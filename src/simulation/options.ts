@@ -20,6 +20,8 @@ export interface Sabotage {
   readonly unknownMeansNo: boolean;
   /** The guard never ends the server. */
   readonly guardSleeps: boolean;
+  /** A member called gone is struck out of the record at once, not by the steps of H4. */
+  readonly forgetStrikesOut: boolean;
 }
 
 export const NO_SABOTAGE: Sabotage = {
@@ -30,6 +32,7 @@ export const NO_SABOTAGE: Sabotage = {
   duplicateNames: false,
   unknownMeansNo: false,
   guardSleeps: false,
+  forgetStrikesOut: false,
 };
 
 export const FAULTS = [
