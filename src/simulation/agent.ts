@@ -8,6 +8,7 @@ import type { MemberName, MemberRecord } from '#domain/member.ts';
 import { NOWHERE } from '#domain/position.ts';
 import { watchByCanary } from './canary.ts';
 import { JobRunner } from './job-runner.ts';
+import { Leaving } from './leaving.ts';
 import type { VirtualMember } from './member.ts';
 import type { VirtualServer } from './postgres/server.ts';
 import { positionOf, viewOf } from './postgres/view.ts';
@@ -31,6 +32,7 @@ export class VirtualAgent {
   readonly #ha;
   readonly #store: StoreClient;
   readonly #jobs: JobRunner;
+  readonly leaving: Leaving;
   #published: MemberRecord | null = null;
   readonly #unwatch: () => void;
 
@@ -51,6 +53,7 @@ export class VirtualAgent {
     });
     this.#store = new StoreClient(world, node, this.process, (key) => this.#watched(key));
     this.#jobs = new JobRunner(this);
+    this.leaving = new Leaving(this, this.#store);
     this.#unwatch = world.store.watch((key) => {
       if (this.process.alive) this.#store.changed(key);
       else this.#unwatch();
@@ -61,6 +64,7 @@ export class VirtualAgent {
     this.member.log(`the agent starts (promise ${this.state.promise}, ${this.state.incarnation})`);
     if (this.member.server !== null) this.#world.note({ kind: 'adopted', member: this.member });
     for (const key of ['identity', 'members', 'history', 'leader'] as const) this.#store.changed(key);
+    if (this.#world.store.left.size > 0) this.#store.changed('left');
     if (this.member.guard !== null) this.feed({ kind: 'guard', alive: true, deadline: this.member.guard.deadline });
     this.#tick();
     watchByCanary(this);
@@ -89,7 +93,11 @@ export class VirtualAgent {
       }
       case 'members': {
         const members = store.members();
-        return () => this.feed({ kind: 'members', members });
+        return () => this.leaving.seeMembers(members);
+      }
+      case 'left': {
+        const left = [...store.left];
+        return () => this.leaving.seeLeft(left);
       }
       case 'history': {
         const entries = [...store.history];
@@ -129,7 +137,8 @@ export class VirtualAgent {
   #begin(effect: Exclude<Effect, { kind: 'persist' }>): void {
     switch (effect.kind) {
       case 'send':
-        return this.#world.deliver(this.member, effect.to, effect.message);
+        if (this.leaving.dials(effect.to)) this.#world.deliver(this.member, effect.to, effect.message);
+        return;
       case 'read':
         return this.#read();
       case 'swap':

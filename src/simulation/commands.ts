@@ -25,6 +25,15 @@ export class Commands {
     this.#world.scheduler.after(1, agent.process, () => agent.feed({ kind: 'command', command }));
   }
 
+  /** The command itself sees first whether the member answers. */
+  forget(asked: VirtualMember, victim: VirtualMember): void {
+    const { agent } = asked;
+    if (agent === null) return;
+    this.#world.note({ kind: 'fault', name: `a person asks ${asked.name}: forget`, member: victim.name });
+    const answers = victim.agent?.process.runs === true && this.#world.network.joins(asked.node, victim.node);
+    if (!answers) this.#world.scheduler.after(1, agent.process, () => agent.leaving.forget(victim));
+  }
+
   answered(id: string, ok: boolean, text: string): void {
     const asked = this.#open.get(id);
     if (asked === undefined) return;

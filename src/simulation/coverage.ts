@@ -27,6 +27,9 @@ export const COVERED = [
   'compare-and-sets without an answer',
   'changes of S or k',
   'incarnations forgotten',
+  'members forgotten',
+  'members forgotten that run',
+  'forgotten members that are back',
   'adoptions of a running server',
   'writes acknowledged',
 ] as const;
@@ -114,6 +117,9 @@ function classifyFault(name: string): Covered | null {
     clockJump: 'clock jumps',
     'a disk is lost': 'disks lost',
     fullDisk: 'disks full',
+    'a member is forgotten': 'members forgotten',
+    'a running member is forgotten': 'members forgotten that run',
+    'a forgotten member is back': 'forgotten members that are back',
     storeOutage: 'store outages',
   };
   return faults[name] ?? null;

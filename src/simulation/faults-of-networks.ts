@@ -33,14 +33,20 @@ function partition(faults: Faults, way: 'both' | 'oneWay'): void {
   cut(faults, nodes.slice(0, split), nodes.slice(split), way);
 }
 
-function cut(faults: Faults, from: readonly number[], to: readonly number[], way: 'both' | 'oneWay'): void {
+export function cut(
+  faults: Faults,
+  from: readonly number[],
+  to: readonly number[],
+  way: 'both' | 'oneWay',
+  forMs = faults.random.between(100, faults.random.chance(0.3) ? 30_000 : 5000),
+): void {
   const { network } = faults.world;
   const links = from.flatMap((a) => to.map((b) => [a, b] as const));
   for (const [a, b] of links) {
     network.block(a, b);
     if (way === 'both') network.block(b, a);
   }
-  faults.for(faults.random.between(100, faults.random.chance(0.3) ? 30_000 : 5000), () => {
+  faults.for(forMs, () => {
     for (const [a, b] of links) {
       network.unblock(a, b);
       network.unblock(b, a);

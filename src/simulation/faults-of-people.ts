@@ -1,5 +1,6 @@
 import type { Moment } from './fault-menu.ts';
 import type { Faults } from './faults.ts';
+import { cut } from './faults-of-networks.ts';
 import { mayLoseVolume } from './lose-volume.ts';
 import type { VirtualMember } from './member.ts';
 import { tip } from './wal.ts';
@@ -36,6 +37,7 @@ export function clusterFaults({ faults, someone, target }: Moment) {
     },
     foreignSetting: () => foreignSetting(target),
     promotedByHand: () => promoteByHand(someone),
+    forget: () => forgetSomebody(faults, random.chance(0.3) ? target : someone),
   };
 }
 
@@ -64,4 +66,35 @@ function promoteByHand(member: VirtualMember): void {
   if (server?.role !== 'standby' || !server.answers || !mayLoseVolume(world, member)) return;
   server.directory.byHand = true;
   world.scheduler.start(server.process, server.promote(tip(server.directory.log).position.timeline + 1), () => undefined);
+}
+
+/** Somebody takes a member that is out of sight for gone, rightly or not: off, cut off from some or all, or standing still. */
+function forgetSomebody(faults: Faults, victim: VirtualMember): void {
+  const { world, random } = faults;
+  const awayMs = random.between(3000, random.chance(0.3) ? 60_000 : 15_000);
+  const others = world.members.filter((member) => member !== victim);
+  const nodes = others.map(({ node }) => node);
+  const ways: readonly (() => void)[] = [
+    () => undefined,
+    () => {
+      victim.powerOff();
+      faults.for(awayMs, () => victim.powerOn());
+    },
+    () => {
+      victim.killAgent();
+      faults.for(awayMs, () => victim.startAgent());
+    },
+    () => {
+      victim.pause();
+      faults.for(awayMs, () => victim.resume());
+    },
+    () => cut(faults, [victim.node], [...nodes, world.storeNode], 'both', awayMs),
+    () => cut(faults, [victim.node], nodes, 'both', awayMs),
+    () => cut(faults, [victim.node], [random.pick(nodes)], 'both', awayMs),
+  ];
+  random.pick(ways)();
+  const askedMs = random.chance(0.2) ? awayMs : random.between(0, awayMs);
+  world.scheduler.after(askedMs, null, () => {
+    if (faults.active) world.commands.forget(random.pick(others), victim);
+  });
 }

@@ -25,6 +25,8 @@ export function whyNotInOrder(world: World): string | null {
     const why = whyNotFollowing(member, leader);
     if (why !== null) return why;
   }
+  const [left] = world.store.left;
+  if (left !== undefined) return `${left} is still said to have left`;
   const { durability, synchronousCount } = world.config;
   if (durability === 'async') return record.k === 0 ? null : `k is ${record.k} in asynchronous mode`;
   const able = world.members.filter((member) => member !== leader && !member.tags.nosync).map((member) => member.incarnation);

@@ -7,7 +7,7 @@ import { degradedDuringClaim } from './scenarios/degraded-during-claim.ts';
 import { recoveredAndAlone } from './scenarios/recovered-and-alone.ts';
 import { restartedAndBehind } from './scenarios/restarted-and-behind.ts';
 import { quietWorld, type Scenario } from './scenarios/scenario.ts';
-import { stormyWorld } from './scenarios/stormy-world.ts';
+import { forgetfulWorld, stormyWorld } from './scenarios/stormy-world.ts';
 import { unacknowledgedWal } from './scenarios/unacknowledged-wal.ts';
 
 /** Where a wrong core shows: the worlds of some seeds, or one scenario with the chance of some seeds in it. */
@@ -68,6 +68,7 @@ const SABOTAGE_HUNTS: Readonly<Record<keyof Sabotage, Hunt>> = {
   duplicateNames: { caughtAs: ['H4', 'H8'], world: optionsOf },
   unknownMeansNo: { caughtAs: ['H4', 'H2'], world: quietWorld, scenario: answerLost },
   guardSleeps: { caughtAs: ['H6'], world: stormyWorld },
+  forgetStrikesOut: { caughtAs: ['H4', 'H2'], world: forgetfulWorld },
 };
 
 export const MUTATIONS: readonly Mutation[] = [

@@ -20,6 +20,8 @@ export interface Sabotage {
   readonly unknownMeansNo: boolean;
   /** The guard never ends the server. */
   readonly guardSleeps: boolean;
+  /** A member called gone is struck out of the record at once, not by the steps of H4. */
+  readonly forgetStrikesOut: boolean;
 }
 
 export const NO_SABOTAGE: Sabotage = {
@@ -30,6 +32,7 @@ export const NO_SABOTAGE: Sabotage = {
   duplicateNames: false,
   unknownMeansNo: false,
   guardSleeps: false,
+  forgetStrikesOut: false,
 };
 
 export const FAULTS = [
@@ -63,6 +66,7 @@ export const FAULTS = [
   'replayStall',
   'foreignSetting',
   'promotedByHand',
+  'forget',
 ] as const;
 export type FaultKind = (typeof FAULTS)[number];
 
@@ -152,7 +156,10 @@ export function optionsOf(seed: number): WorldOptions {
     replayBytesPerMs: random.pick([500, 20_000]),
     storeSlowChance: random.pick([0, 0, 0.02]),
     storeLossChance: random.pick([0, 0, 0.01, 0.05]),
-    faults: FAULTS.filter(() => random.chance(random.pick([0.1, 0.3, 0.6]))),
+    faults: [
+      ...FAULTS.filter((kind) => kind !== 'forget' && random.chance(random.pick([0.1, 0.3, 0.6]))),
+      ...(new Random(seed, 4).chance(0.3) ? (['forget'] as const) : []),
+    ],
     faultEveryMs: random.pick([300, 1000, 3000, 8000]),
     faultsForMs: random.between(10_000, 40_000),
     crashAtEffectChance: random.pick([0, 0, 0.005, 0.03]),

@@ -8,7 +8,7 @@ import { degradedDuringClaim } from './scenarios/degraded-during-claim.ts';
 import { recoveredAndAlone } from './scenarios/recovered-and-alone.ts';
 import { restartedAndBehind } from './scenarios/restarted-and-behind.ts';
 import { quietWorld } from './scenarios/scenario.ts';
-import { stormyWorld } from './scenarios/stormy-world.ts';
+import { forgetfulWorld, stormyWorld } from './scenarios/stormy-world.ts';
 import { unacknowledgedWal } from './scenarios/unacknowledged-wal.ts';
 import { addOutcome, emptyTally } from './tally.ts';
 
@@ -23,9 +23,12 @@ describe('the rules hold in simulated worlds', { timeout: 120_000 }, () => {
     expect(COVERED.filter((name) => tally.counts[name] === 0 && !rare.includes(name))).toEqual([]);
   });
 
-  test('no invariant is violated in storms', () => {
+  test.each([
+    ['in storms', stormyWorld],
+    ['where people take members for gone', forgetfulWorld],
+  ] as const)('no invariant is violated %s', (_, world) => {
     const tally = emptyTally();
-    for (let seed = 1; seed <= SEEDS / 2; seed++) addOutcome(tally, new Run(stormyWorld(seed)).bySeed());
+    for (let seed = 1; seed <= SEEDS / 2; seed++) addOutcome(tally, new Run(world(seed)).bySeed());
     expect(tally.failures).toEqual([]);
   });
 

@@ -74,6 +74,7 @@ export class StoreClient {
       if (this.#failing) {
         this.#failing = false;
         for (const key of ['leader', 'members', 'history', 'identity'] as const) this.#dirty.add(key);
+        if (store.wasToldToForget) this.#dirty.add('left');
       }
       for (const key of this.#dirty) {
         const deliver = this.#onWatched(key);

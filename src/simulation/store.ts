@@ -12,7 +12,7 @@ export type SwapAnswer =
   | { readonly outcome: 'done'; readonly version: number }
   | { readonly outcome: 'conflict'; readonly record: LeaderRecord | null; readonly version: number };
 
-export type StoreKey = 'leader' | 'members' | 'history' | 'identity';
+export type StoreKey = 'leader' | 'members' | 'history' | 'identity' | 'left';
 
 /** The store itself, linearizable: every operation happens at one moment. Delays, losses and outages are on the way to it. */
 export class VirtualStore {
@@ -20,6 +20,9 @@ export class VirtualStore {
   leader: Versioned<LeaderRecord> = { value: null, version: 0 };
   identity: Versioned<Identity> = { value: null, version: 0 };
   readonly history: HistoryEntry[] = [];
+  /** Whom a person called gone for good. */
+  readonly left = new Set<MemberName>();
+  wasToldToForget = false;
   readonly #members = new Map<MemberName, { readonly record: MemberRecord; readonly expiresAt: number }>();
   readonly #watchers = new Set<(key: StoreKey) => void>();
   readonly #scheduler: Scheduler;
@@ -66,6 +69,20 @@ export class VirtualStore {
       this.#members.delete(record.name);
       this.#changed('members');
     });
+  }
+
+  forget(name: MemberName): void {
+    this.left.add(name);
+    this.wasToldToForget = true;
+    this.#changed('left');
+  }
+
+  unforget(name: MemberName): void {
+    if (this.left.delete(name)) this.#changed('left');
+  }
+
+  unpublish(name: MemberName): void {
+    if (this.#members.delete(name)) this.#changed('members');
   }
 
   members(): MemberRecord[] {

@@ -24,7 +24,7 @@ import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
 import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
-import { unforget } from './leaving.ts';
+import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
 import { toJson } from './record-json.ts';
 import type { Served } from './routes.ts';
@@ -162,8 +162,7 @@ interface Fed {
 function followStore({ config, checker, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
-  // This one is back, whatever was said of it before.
-  void unforget(store, config.name, signal);
+  stayMember(store, config.name, signal);
   watchStore({
     store,
     checker,

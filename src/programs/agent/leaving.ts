@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { whyNotForgettable } from '#core/ha/forgettable.ts';
 import type { HaState } from '#core/ha/state.ts';
 import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
@@ -12,7 +13,8 @@ const RETRY_MS = 1000;
  * next moment. Errors: `member.unknown`, `request.refused`, `store.…`.
  */
 export async function forgetMember(store: Store, state: () => HaState, name: MemberName, signal: AbortSignal): Promise<void> {
-  checkForgettable(state(), name);
+  const why = whyNotForgettable(state(), name);
+  if (why !== null) fail(why.code, why.text);
   const heardAt = state().peers[name]?.heardAt;
   if (heardAt !== undefined) await sleep(state().config.timings.suspectAfterMs, undefined, { signal });
   if (state().peers[name]?.heardAt !== heardAt)
@@ -21,21 +23,25 @@ export async function forgetMember(store: Store, state: () => HaState, name: Mem
   await store.delete(`${KEYS.members}${name}`);
 }
 
-function checkForgettable(state: HaState, name: MemberName): void {
-  const record = state.record?.value;
-  if (name === state.self.name) fail('request.refused', `${name} is the member that was asked`);
-  if (record?.member === name) fail('request.refused', `the record names ${name} as the leader: switch or fail over first`);
-  const counted = record?.sync.some((incarnation) => incarnation.startsWith(`${name}_`)) ?? false;
-  const known = name in state.members || name in state.peers || (record?.eligible.includes(name) ?? false) || counted;
-  if (!known) fail('member.unknown', `the cluster has no member ${name}`);
+/**
+ * A member that runs has not left, at its start and whenever somebody says so later: he could not see it. Else it would be gone again,
+ * long after, the moment its record expires. Until the store answers.
+ */
+export function stayMember(store: Store, name: MemberName, signal: AbortSignal): void {
+  const own = `${KEYS.left}${name}`;
+  store.watch(
+    own,
+    ({ key, current }) => {
+      if (key === own && current !== undefined) void unforget(store, own, signal);
+    },
+    signal,
+  );
 }
 
-/** A member that starts has not left. Until the store answers. */
-export async function unforget(store: Store, name: MemberName, signal: AbortSignal): Promise<void> {
+async function unforget(store: Store, key: string, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      if ((await store.get(`${KEYS.left}${name}`, { signal })) !== undefined)
-        await store.delete(`${KEYS.left}${name}`, { signal });
+      await store.delete(key, { signal });
       return;
     } catch {
       await sleep(RETRY_MS, undefined, { signal, ref: false }).catch(() => {});

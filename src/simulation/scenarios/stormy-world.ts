@@ -16,6 +16,12 @@ const STORM: readonly FaultKind[] = FAULTS.filter((kind) =>
 );
 const SQUALLS: readonly FaultKind[] = ['switchover', 'serverFreeze', 'agentPause', 'reconfigure', 'restart', 'postmasterStop'];
 
+/** A storm in which people, besides, take members for gone. */
+export function forgetfulWorld(seed: number): WorldOptions {
+  const stormy = stormyWorld(seed);
+  return { ...stormy, faults: [...stormy.faults, 'forget', 'forget'] };
+}
+
 /** Many small faults within seconds, with short leases: elections that overlap, answers that are lost, messages that overtake. */
 export function stormyWorld(seed: number): WorldOptions {
   const random = new Random(seed, 9);
