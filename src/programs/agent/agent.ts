@@ -159,7 +159,7 @@ interface Fed {
   readonly feed: (event: HaEvent) => void;
 }
 
-function followStore({ config, checker, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
+function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
   stayMember(store, config.name, signal);
@@ -169,7 +169,11 @@ function followStore({ config, checker, signal }: AgentOptions, parts: Parts, { 
     feed,
     onConfig: (next) => {
       void dynamicConfig.remember(next);
-      void server.updateParameters(next.postgresql.parameters).then((names) => face.pendingRestart(names));
+      server.updateParameters(next.postgresql.parameters).then(
+        (names) => face.pendingRestart(names),
+        // It is full, starting or gone: its next start reads the file that is written then.
+        (error: Error) => log.warn('config', `the parameters are not known to be in force: ${error.message}`),
+      );
     },
     onMembers: (members, left) => links.setPeers(addresses.learn(members, left)),
     onRubbish: (key, why) => face.passedOver(key, why),

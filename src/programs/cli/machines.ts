@@ -58,7 +58,9 @@ export async function initMachines(options: InitOptions): Promise<void> {
       await rm(join(paths.dir, name), { recursive: true, force: true });
     throw toDiskError(error, paths.dir);
   }
-  say(`${paths.dir} holds the files of ${description.members.length} machines. ${copyTo(folder, description.members)}`);
+  say(
+    `${paths.dir} holds the files of ${description.members.length} ${description.members.length === 1 ? 'machine' : 'machines'}. ${copyTo(folder, description.members)}`,
+  );
   say(`Keep ${paths.dir} in a safe place: it holds the authority and the passwords of the cluster.`);
 }
 
