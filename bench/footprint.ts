@@ -45,7 +45,7 @@ export async function benchFootprint(json: boolean): Promise<void> {
     else process.stdout.write(render(upMs, status.median, parts));
   } finally {
     await runMatriarch(['down', '--purge', '--dir', dir]);
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 }
 

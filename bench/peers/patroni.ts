@@ -120,7 +120,7 @@ class PatroniCluster {
     for (const name of MEMBERS) this.#signalMember(name, 'SIGKILL');
     await this.#etcd.remove();
     this.#network.destroy();
-    await rm(this.#dir, { recursive: true, force: true });
+    await rm(this.#dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
 
   /** Resolves when the fault has had its effect on somebody; the function undoes what does not undo itself. */

@@ -41,6 +41,8 @@ export interface TestClusterOptions {
 }
 
 const POLL_MS = 20;
+/** What an agent that is killed may leave running, writing into the data of its member. */
+const TOOLS = ['pg_basebackup', 'pg_rewind', 'initdb'];
 /** As `bin/matriarch` sets it: agents start in the time, and take the memory, that they take for people. */
 process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../../node_modules/.cache/matriarch', import.meta.url));
 
@@ -310,11 +312,14 @@ export class TestCluster {
     this.#killServer(name);
   }
 
+  /** Twice nothing, since a process that was forked during one scan may be missed by it. */
   #killServer(name: string): void {
-    for (let attempt = 0; attempt < 50; attempt++) {
-      const left = findByWorkingDirectory(this.paths.member(name).data);
-      if (left.length === 0) return;
+    const { data, memberDir } = this.paths.member(name);
+    for (let attempt = 0, clear = 0; attempt < 50 && clear < 2; attempt++) {
+      const tools = TOOLS.flatMap((tool) => findByWorkingDirectory(memberDir, tool));
+      const left = [...findByWorkingDirectory(data), ...tools];
       for (const { pid } of left) signal(pid, 'SIGKILL');
+      clear = left.length === 0 ? clear + 1 : 0;
     }
   }
 
@@ -327,7 +332,8 @@ export class TestCluster {
       this.#killServer(name);
     }
     unmount?.();
-    await rm(this.paths.dir, { recursive: true, force: true });
+    // What was killed may be ending still.
+    await rm(this.paths.dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

@@ -11,7 +11,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'matriarch-promise-'));
   file = join(folder, 'promise.json');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
 
 test('no file is no promise', async () => {
   expect(await new PromiseFile(file).read()).toBeUndefined();

@@ -12,7 +12,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'matriarch-files-'));
   file = join(folder, 'file');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
 
 test('makes and replaces a file, for the owner alone unless told otherwise', async () => {
   await writeAtomically(file, 'one');

@@ -67,7 +67,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await server.stop(AbortSignal.abort());
   held.splice(0);
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 function newServer(socketPath = join(folder, 'api.sock'), onPort = 0): ApiServer {

@@ -45,7 +45,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const member of members.splice(0)) await stop(member);
   await Promise.all(children.splice(0).map(kill));
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 async function start(name: string, port = 0): Promise<Member> {

@@ -56,7 +56,7 @@ afterEach(async () => {
   canary = undefined;
   for (const { pid } of findByWorkingDirectory(directory)) process.kill(pid, 'SIGKILL');
   await until(() => findByWorkingDirectory(directory).length === 0);
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 async function connected(): Promise<pg.Client> {

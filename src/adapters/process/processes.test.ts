@@ -21,7 +21,7 @@ afterEach(() => {
 
 function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'matriarch-processes-'));
-  cleanups.push(() => rmSync(directory, { recursive: true, force: true }));
+  cleanups.push(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
   return resolveDirectory(directory);
 }
 

@@ -96,7 +96,7 @@ describe('TLS files', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'matriarch-tls-'));
   });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }));
 
   test('are read as they were written, by their owner alone', async () => {
     const own = join(folder, 'n1');

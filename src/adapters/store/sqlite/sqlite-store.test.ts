@@ -16,7 +16,7 @@ afterEach(async () => {
     const exited = once(child, 'exit');
     if (child.kill('SIGKILL')) await exited;
   }
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 function newFile(): string {

@@ -52,7 +52,7 @@ afterEach(async () => {
   await door?.stop(AbortSignal.abort());
   door = undefined;
   await store.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 });
 
 const authentication = () => ({ username: 'operator', passwordFile: join(folder, 'password') });

@@ -139,7 +139,7 @@ export class EtcdCluster {
   /** Ends every member by its pid and removes the data. */
   async remove(): Promise<void> {
     await this.killAll();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 
