@@ -1,6 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { StoreChange } from '#domain/ports/store.ts';
 import { absent, type StoreBench, until } from './store-bench.ts';
+
+const DAY_MS = 86_400_000;
 
 export function describeExpiry(bench: StoreBench): void {
   describe('expiry', () => {
@@ -11,6 +13,19 @@ export function describeExpiry(bench: StoreBench): void {
       expect((await bench.store.list('members/')).map(({ key }) => key)).toEqual(['members/n2']);
       expect(await bench.store.compareAndSet('members/n1', version, 3)).toEqual({ ok: false, current: undefined });
       expect((await bench.store.compareAndSet('members/n1', null, 4)).ok).toBe(true);
+    });
+
+    test('the clock of a client that leaps expires nothing and prolongs nothing', async () => {
+      onTestFinished(() => void vi.useRealTimers());
+      for (const leapMs of [DAY_MS, -2 * DAY_MS]) {
+        vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + leapMs });
+        await bench.store.put('kept', leapMs, { ttlMs: 60_000 });
+        await bench.store.put('gone', leapMs, { ttlMs: 30, durable: false });
+        vi.setSystemTime(Date.now() - leapMs);
+        await absent(bench.store, 'gone');
+        expect((await bench.store.get('kept'))?.value).toBe(leapMs);
+        vi.useRealTimers();
+      }
     });
 
     test('writing again prolongs, and a write without a time keeps the key', async () => {
