@@ -25,6 +25,8 @@ export class VirtualAgent {
   readonly member: VirtualMember;
   readonly process: Process;
   readonly run: string;
+  /** World milliseconds. */
+  readonly startedAt: number;
   state: HaState;
   steps = 0;
   /** What the adapter saw in force in this life of the program. */
@@ -37,6 +39,7 @@ export class VirtualAgent {
   readonly #unwatch: () => void;
 
   constructor(member: VirtualMember, run: string) {
+    this.startedAt = member.world.scheduler.now;
     const { world, name, host, port, tags, node, clock, volume } = member;
     this.member = member;
     this.run = run;

@@ -33,9 +33,10 @@ function proofUnder(turn: Moment, leader: Leader, record: LeaderRecord): Proof {
   const { fenceMs, leaseMs } = state.config.timings;
   if (record.k === 0) {
     const rivals = record.eligible.filter((name) => name !== state.self.name);
-    // Nobody but this member may lead: a new agent has as long to adopt the server as it has behind a quorum.
-    if (rivals.length === 0) return { serveUntil: turn.now + fenceMs, endAt: turn.now + leaseMs };
-    const confirmedAt = Math.min(...rivals.map((name) => state.peers[name]?.confirmedAt ?? -Infinity));
+    // A cluster of one: its next agent has as long to adopt the server as it would have behind a quorum.
+    if (rivals.length === 0 && isAlone(state)) return { serveUntil: turn.now + fenceMs, endAt: turn.now + leaseMs };
+    const confirmedAt =
+      rivals.length === 0 ? turn.now : Math.min(...rivals.map((name) => state.peers[name]?.confirmedAt ?? -Infinity));
     // The claimant waits a whole lease from when it saw the renewal; the tenth is for the stopping itself.
     const byLease = leader.renewedAt + 0.9 * leaseMs;
     const until = Math.max(byLease, confirmedAt + fenceMs);
@@ -49,6 +50,11 @@ function proofUnder(turn: Moment, leader: Leader, record: LeaderRecord): Proof {
   const byRecord = state.record !== null && state.record.value?.epoch === leader.epoch ? state.record.freshAt : -Infinity;
   const at = Math.max(byQuorum, byRecord, leader.renewedAt);
   return { serveUntil: at + fenceMs, endAt: at + leaseMs };
+}
+
+/** No other member was ever heard of. One that merely may not lead could still be made to, by a person. */
+function isAlone({ self, members, peers }: HaState): boolean {
+  return [...Object.keys(members), ...Object.keys(peers)].every((name) => name === self.name);
 }
 
 /** Keeps the guard's deadline where the proof is; nothing while no server of a leader runs. */

@@ -78,19 +78,20 @@ export class FencedInTime implements Checker {
     for (const member of world.members) {
       const { server } = member;
       const admits = server?.isWritable === true && server.gateOpen;
-      // Agent hung and guard killed at once: nobody is left who could end it.
-      const watched = member.agent?.process.runs === true || member.guard?.process.runs === true;
-      if (admits && watched && !server.postmasterStopped) admitting++;
-      const unproven = admits ? this.#unprovenMs(world, member) : 0;
       const { fenceMs, leaseMs } = world.config.timings;
+      // A guard that has just been started knows no deadline until its agent, which may be as new, has found out what is proven.
+      const guardAgeMs = world.scheduler.now - (member.guard?.startedAt ?? 0);
+      const guardKnows = member.guard?.process.runs === true && guardAgeMs > Math.max(fenceMs, leaseMs / 3) + GUARD_SLACK_MS;
+      // Agent and guard dead at once: nobody is left who could end it, until a new agent has had the time to look and to act.
+      const agentAgeMs = world.scheduler.now - (member.agent?.startedAt ?? 0);
+      const agentActs = member.agent?.process.runs === true && agentAgeMs > AGENT_SLACK_MS;
+      if (admits && (agentActs || guardKnows) && !server.postmasterStopped) admitting++;
+      const unproven = admits ? this.#unprovenMs(world, member) : 0;
       const agentIn =
         member.agent?.process.runs === true && !member.volume.hung && unproven > fenceMs && !server?.postmasterStopped;
       if (this.#lasts(world, `agent ${member.name}`, agentIn) > AGENT_SLACK_MS)
         return `${member.name} has admitted clients for ${Math.round(unproven)} ms without proof; the fence is ${fenceMs} ms`;
-      // A guard that has just been started knows no deadline until its agent, which may be as new, has found out what is proven.
-      const guardAgeMs = world.scheduler.now - (member.guard?.startedAt ?? 0);
-      const knowsMs = Math.max(fenceMs, leaseMs / 3) + GUARD_SLACK_MS;
-      const guarded = member.guard?.process.runs === true && !member.suspended && guardAgeMs > knowsMs;
+      const guarded = guardKnows && !member.suspended;
       const guardIn = guarded && unproven > leaseMs;
       if (this.#lasts(world, `guard ${member.name}`, guardIn) > GUARD_SLACK_MS)
         return `${member.name}'s server runs for ${Math.round(unproven)} ms without proof; the lease is ${leaseMs} ms`;
