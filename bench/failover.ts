@@ -1,6 +1,6 @@
 import { type FaultRunOptions, faultUnderWrites } from '../test/support/fault-run.ts';
 import { FAULTS, type Fault } from '../test/support/faults.ts';
-import { Machines } from '../test/support/machines.ts';
+import { Machines, STATEMENT_TIMEOUT_MS } from '../test/support/machines.ts';
 import { networkFaults } from '../test/support/network-faults.ts';
 import { TestCluster } from '../test/support/test-cluster.ts';
 import { type Summary, summarize } from './summary.ts';
@@ -23,9 +23,6 @@ interface Row extends Summary {
   readonly failedRuns: readonly string[];
 }
 
-/** What a host that is gone does not hold up: an application with a timeout. On one machine nobody goes without a word. */
-const STATEMENT_TIMEOUT_ON_MACHINES_MS = 1000;
-
 interface Arena {
   readonly cluster: TestCluster;
   readonly faults: Readonly<Record<string, Fault>>;
@@ -39,7 +36,7 @@ async function build(machines: boolean): Promise<Arena> {
     return { cluster, faults: FAULTS, options: {}, destroy: () => cluster.destroy() };
   }
   const all = await Machines.start();
-  const options = { statementTimeoutMs: STATEMENT_TIMEOUT_ON_MACHINES_MS };
+  const options = { statementTimeoutMs: STATEMENT_TIMEOUT_MS };
   return { cluster: all.cluster, faults: { ...FAULTS, ...networkFaults(all) }, options, destroy: () => all.destroy() };
 }
 

@@ -1,8 +1,5 @@
 import type { FaultRun } from '../../test/support/fault-run.ts';
 
-/** As an application sets it that does not want to wait for a host that is gone (`tcp_user_timeout`, `statement_timeout`). */
-export const STATEMENT_TIMEOUT_MS = 1000;
-
 /** What is done to the primary of each contender, with the same hands: signals, the network, and its own command for a switchover. */
 export const CONTEST_FAULTS = {
   killPostmaster: 'kill -9 of the postmaster',

@@ -1,8 +1,8 @@
 import { faultUnderWrites } from '../../test/support/fault-run.ts';
 import { FAULTS, type Fault } from '../../test/support/faults.ts';
-import { Machines } from '../../test/support/machines.ts';
+import { Machines, STATEMENT_TIMEOUT_MS } from '../../test/support/machines.ts';
 import { networkFaults } from '../../test/support/network-faults.ts';
-import { type Contender, STATEMENT_TIMEOUT_MS } from './contender.ts';
+import type { Contender } from './contender.ts';
 
 export async function startMatriarch(): Promise<Contender> {
   const machines = await Machines.start();

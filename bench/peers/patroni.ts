@@ -9,10 +9,11 @@ import { findByWorkingDirectory } from '#adapters/process/processes.ts';
 import { EtcdCluster } from '#adapters/store/etcd/testing/etcd-cluster.ts';
 import { findPostgres } from '#programs/up/find-postgres.ts';
 import { chooseServerUser } from '#programs/up/server-user.ts';
+import { STATEMENT_TIMEOUT_MS } from '../../test/support/machines.ts';
 import { TestNetwork } from '../../test/support/network.ts';
 import { connectReadWrite, NumberedWriter, readUrl } from '../../test/support/numbered-writer.ts';
 import { signal } from '../../test/support/test-cluster.ts';
-import { type Contender, type ContestFault, type ContestRun, STATEMENT_TIMEOUT_MS } from './contender.ts';
+import type { Contender, ContestFault, ContestRun } from './contender.ts';
 
 export interface PatroniTimings {
   readonly ttl: number;

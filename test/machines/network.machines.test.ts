@@ -1,12 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { faultUnderWrites, underWrites } from '../support/fault-run.ts';
 import type { Fault } from '../support/faults.ts';
-import { Machines } from '../support/machines.ts';
+import { Machines, STATEMENT_TIMEOUT_MS } from '../support/machines.ts';
 import { networkFaults } from '../support/network-faults.ts';
 import { NumberedWriter } from '../support/numbered-writer.ts';
-
-/** As an application sets it that does not want to wait for a host that is gone (`tcp_user_timeout`, `statement_timeout`). */
-const STATEMENT_TIMEOUT_MS = 1000;
 
 let machines: Machines;
 let faults: ReturnType<typeof networkFaults>;

@@ -6,6 +6,9 @@ import type { DelayRelayOptions } from './delay-relay.ts';
 import { TestNetwork } from './network.ts';
 import { type Placement, signal, TestCluster, type TestClusterOptions } from './test-cluster.ts';
 
+/** As an application sets it that does not want to wait for a host that is gone (`tcp_user_timeout`, `statement_timeout`). */
+export const STATEMENT_TIMEOUT_MS = 1000;
+
 const MEMBERS = ['n1', 'n2', 'n3'] as const;
 const STORE = 'etcd';
 const RELAY = fileURLToPath(new URL('./delay-relay.ts', import.meta.url));

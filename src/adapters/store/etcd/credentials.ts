@@ -1,7 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { fail } from '#domain/errors.ts';
+import { readPasswordFile } from '../../files/read-password-file.ts';
 
 export interface CredentialFiles {
   readonly caFile?: string | undefined;
@@ -25,9 +26,8 @@ export interface Credentials {
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-const MAX_PASSWORD_BYTES = 4096;
 
-/** Errors: `tls.invalid`, `store.denied`; both name the file. */
+/** Errors: `tls.invalid`, and those of `readPasswordFile`; all name the file. */
 export async function readCredentials(files: CredentialFiles): Promise<Credentials> {
   const { caFile, certificateFile, keyFile, user, passwordFile } = files;
   const ca = caFile === undefined ? undefined : await readPem(caFile);
@@ -36,7 +36,9 @@ export async function readCredentials(files: CredentialFiles): Promise<Credentia
   return {
     secureContext: ca === undefined && cert === undefined ? undefined : toContext({ ca, cert, key }, files),
     user:
-      user === undefined || passwordFile === undefined ? undefined : { name: user, password: await readPassword(passwordFile) },
+      user === undefined || passwordFile === undefined
+        ? undefined
+        : { name: user, password: readPasswordFile(passwordFile, 'store.passwordFile') },
   };
 }
 
@@ -71,20 +73,4 @@ async function readPem(path: string): Promise<string> {
   }
   if (!text.includes('-----BEGIN ')) fail('tls.invalid', `${path}: holds no PEM`);
   return text;
-}
-
-/** Without the newline that editors add. */
-async function readPassword(path: string): Promise<string> {
-  let text: string;
-  try {
-    const { mode, size } = await stat(path);
-    if ((mode & 0o007) !== 0) fail('store.denied', `${path}: everybody on this machine may read the password; chmod 600`);
-    if (size > MAX_PASSWORD_BYTES) fail('store.denied', `${path}: is no password`);
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'syscall' in error) return fail('store.denied', error.message, error);
-    throw error;
-  }
-  const password = text.replace(/\r?\n$/, '');
-  return password === '' ? fail('store.denied', `${path}: is empty`) : password;
 }

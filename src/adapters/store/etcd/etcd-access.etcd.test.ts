@@ -172,9 +172,13 @@ describe('User and password', () => {
 
   test('a file that everybody may read, or that holds nothing, is refused', async () => {
     const open = (passwordFile: string) => openPart({ user: 'agent', passwordFile });
-    for (const file of [fileIn(shared, 'open', PASSWORD, 0o644), fileIn(shared, 'empty', '\n'), join(shared.folder, 'missing')]) {
+    for (const [file, code] of [
+      [fileIn(shared, 'open', PASSWORD, 0o644), 'config.exposed'],
+      [fileIn(shared, 'empty', '\n'), 'config.invalid'],
+      [join(shared.folder, 'missing'), 'disk.failed'],
+    ] as const) {
       const error = await open(file).catch((reason: Error) => reason);
-      expect(error).toMatchObject({ code: 'store.denied' });
+      expect(error).toMatchObject({ code });
       expect((error as Error).message).toContain(file);
       expect((error as Error).message).not.toContain(PASSWORD);
     }

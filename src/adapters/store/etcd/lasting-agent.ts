@@ -48,32 +48,16 @@ class Connecting {
   }
 }
 
-class LastingHttpAgent extends HttpAgent {
-  readonly #connecting = new Connecting();
-
-  override createConnection(options: object, done?: Done): undefined {
-    return this.#connecting.hand(super.createConnection(options) as Socket, 'connect', done);
-  }
-
-  override destroy(): void {
-    this.#connecting.close();
-    super.destroy();
-  }
-}
-
-class LastingHttpsAgent extends HttpsAgent {
-  readonly #connecting = new Connecting();
-
-  override createConnection(options: object, done?: Done): undefined {
-    return this.#connecting.hand(super.createConnection(options) as Socket, 'secureConnect', done);
-  }
-
-  override destroy(): void {
-    this.#connecting.close();
-    super.destroy();
-  }
-}
-
 export function lastingAgent(protocol: string, options: AgentOptions): Agent {
-  return protocol === 'http:' ? new LastingHttpAgent(options) : new LastingHttpsAgent(options);
+  const connecting = new Connecting();
+  const [agent, openEvent] =
+    protocol === 'http:' ? ([new HttpAgent(options), 'connect'] as const) : ([new HttpsAgent(options), 'secureConnect'] as const);
+  const connect = agent.createConnection.bind(agent);
+  const destroy = agent.destroy.bind(agent);
+  agent.createConnection = (to: object, done?: Done) => connecting.hand(connect(to) as Socket, openEvent, done);
+  agent.destroy = () => {
+    connecting.close();
+    destroy();
+  };
+  return agent;
 }
