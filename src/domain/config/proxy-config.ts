@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import { parseDurationMs } from './quantity.ts';
+
+const port = z.int().min(0).max(65_535);
+const path = z.string().regex(/^\//, 'must be an absolute path');
+const host = z.string().regex(/^[A-Za-z0-9._:-]+$/, 'must be a host name or an IP address');
+
+function duration(minimumMs: number, maximumMs: number, description: string) {
+  return z
+    .preprocess(
+      (value) => (typeof value === 'string' ? (parseDurationMs(value) ?? value) : value),
+      z.int().min(minimumMs).max(maximumMs),
+    )
+    .meta({ description, example: '1500ms, 2s', unit: 'milliseconds' });
+}
+
+const DAY_MS = 86_400_000;
+
+const limits = z.strictObject({
+  clients: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(10_000)
+    .meta({ description: 'Clients at once. The next one is answered 53300.' }),
+  serversPerPool: z.int().min(1).max(10_000).default(20).meta({
+    description: 'Server connections for one role in one database.',
+  }),
+  serversPerDatabase: z.int().min(1).max(10_000).optional().meta({ description: 'Server connections for one database.' }),
+  serversPerRole: z.int().min(1).max(10_000).optional().meta({ description: 'Server connections for one role.' }),
+  servers: z.int().min(1).max(10_000).optional().meta({
+    description:
+      'Server connections in all. Default: what `max_connections` leaves beside the reserved ones, less one in ten for others.',
+  }),
+  clientsPerRole: z.int().min(1).max(1_000_000).optional().meta({ description: 'Clients at once of one role.' }),
+  clientsPerDatabase: z.int().min(1).max(1_000_000).optional().meta({ description: 'Clients at once of one database.' }),
+  waitingPerPool: z.int().min(1).max(1_000_000).default(10_000).meta({
+    description: 'Clients that wait for a server connection of one pool. The next one is answered 53300.',
+  }),
+  preparedPerServer: z.int().min(1).max(100_000).default(500).meta({
+    description: 'Prepared statements that are kept on one server connection; the one used longest ago goes.',
+  }),
+});
+
+const timeouts = z.strictObject({
+  waitMs: duration(0, DAY_MS, 'How long a client waits for a server connection before it gets 53300. 0: for ever.').default(
+    120_000,
+  ),
+  waitNoticeMs: duration(0, DAY_MS, 'After so long a waiting client is told so by a notice. 0: never.').default(5000),
+  holdMs: duration(0, DAY_MS, 'How long work is held while there is no primary, before it gets 57P03.').default(30_000),
+  loginMs: duration(100, 600_000, 'How long a client may take to log in.').default(15_000),
+  connectMs: duration(50, 60_000, 'How long a server may take to accept a connection.').default(500),
+  queryMs: duration(0, DAY_MS, 'A statement that runs longer is cancelled. 0: never.').default(0),
+  idleInTransactionMs: duration(
+    0,
+    DAY_MS,
+    'A transaction that waits for its client longer is ended with 25P03. 0: never.',
+  ).default(0),
+  clientIdleMs: duration(0, 30 * DAY_MS, 'A client that sends nothing for longer is disconnected. 0: never.').default(0),
+  serverIdleMs: duration(0, 30 * DAY_MS, 'A server connection that is not used for longer is closed. 0: never.').default(600_000),
+  serverLifetimeMs: duration(1000, 30 * DAY_MS, 'A server connection older than this is closed when it is free.').default(
+    3_600_000,
+  ),
+  drainMs: duration(0, DAY_MS, 'How long the end of the proxy waits for open transactions.').default(30_000),
+});
+
+const tls = z.strictObject({
+  mode: z.enum(['disable', 'allow', 'require']).default('allow').meta({
+    description: '`require`: a client without TLS is refused. `disable`: none is offered.',
+  }),
+  certificateFile: path.optional().meta({ description: 'The certificate that clients are shown (PEM), with its chain.' }),
+  keyFile: path.optional().meta({ description: 'Its key (PEM).' }),
+  clientCaFile: path.optional().meta({
+    description:
+      'Authorities of client certificates: whoever shows one whose common name is the role logs in without a password.',
+  }),
+});
+
+export const proxyConfigSchema = z.strictObject({
+  listen: z
+    .strictObject({
+      host: host.default('127.0.0.1').meta({ description: 'The address that clients reach.' }),
+      port: port.default(6432).meta({ description: 'Its port.' }),
+      socketDir: path.optional().meta({ description: 'Also a Unix socket in this folder, named as PostgreSQL names it.' }),
+    })
+    .prefault({}),
+  limits: limits.prefault({}),
+  timeouts: timeouts.prefault({}),
+  tls: tls.prefault({}),
+  metrics: z
+    .strictObject({
+      host: host.default('127.0.0.1').meta({ description: 'The address of the metrics and the health check.' }),
+      port: port.meta({ description: 'Its port.' }),
+    })
+    .optional()
+    .meta({ description: 'Prometheus metrics at `/metrics`, health at `/health`, over HTTP. Absent: none.' }),
+});
+export type ProxyConfig = z.output<typeof proxyConfigSchema>;
