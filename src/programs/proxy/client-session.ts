@@ -26,9 +26,13 @@ export interface SessionHome {
   readonly statements: Statements;
   readonly preparedPerServer: number;
   hazards(): Hazards;
+  /** `hazards` may be behind what is defined. */
+  readonly isStale: boolean;
   /** A connection at once, or null: `granted` or `refused` follows. */
   checkout(session: ClientSession): ServerConnection | null;
   release(server: ServerConnection): void;
+  /** Its client has left in the midst of something. */
+  abandon(server: ServerConnection): void;
   /** It will not be granted one. */
   withdraw(session: ClientSession): void;
   /** Nothing new may start: a switchover is on its way. */
@@ -101,7 +105,7 @@ export class ClientSession implements Borrower {
   /** A hand-over that may fail is not yet answered. */
   #handingOver = false;
   #probing = false;
-  #lastFacts: StatementFacts | null = null;
+  #freed: (() => void)[] = [];
 
   constructor(parts: {
     socket: Socket;
@@ -218,19 +222,41 @@ export class ClientSession implements Borrower {
     toClients.flush();
   }
 
-  /** What a text that is about to run may do. */
+  /** What a text that is about to run may do. Answers with the bits of its group. */
   note(facts: StatementFacts): number {
-    this.home.stats.statements += 1;
-    if (this.pins !== 0) this.home.stats.pinnedStatements += 1;
+    this.#count();
     this.traces.add(facts);
-    this.#lastFacts = facts;
     const { effects } = facts;
-    if ((effects & EFFECT.currval) !== 0) this.home.asksCurrval.value = true;
+    if (this.home.isStale) this.traces.effects |= EFFECT.code;
+    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
       ((effects & EFFECT.begins) !== 0 ? GROUP.begins : 0)
     );
+  }
+
+  /** Something runs whose text is not at hand. */
+  noteUnknown(): number {
+    this.#count();
+    this.traces.effects |= EFFECT.code;
+    return GROUP.ends;
+  }
+
+  #count(): void {
+    this.home.stats.statements += 1;
+    if (this.pins !== 0) this.home.stats.pinnedStatements += 1;
+  }
+
+  /** What currval() answers belongs to the session that drew: another one's is thrown away before it could be seen. */
+  #drawsNumbers(effects: number): void {
+    const { server, home } = this;
+    if (server === null) return;
+    const asks = (effects & EFFECT.currval) !== 0;
+    if (asks) home.asksCurrval.value = true;
+    if (server.numbersOf === this) return;
+    if (home.asksCurrval.value && server.numbersOf !== null && this.open === null) server.ask('DISCARD SEQUENCES', { onDone: () => {} });
+    server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
   }
 
   // --- connections ------------------------------------------------------------------------------------------------------------
@@ -318,6 +344,7 @@ export class ClientSession implements Borrower {
       this.inFlight.clear();
       return;
     }
+    for (const resolve of this.#freed.splice(0)) resolve();
     this.home.stats.transactions += 1;
     this.#transactionEnded(server, group);
   }
@@ -329,7 +356,7 @@ export class ClientSession implements Borrower {
       if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
-      if ((traces.effects & EFFECT.sequences) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
+      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
       if (traces.isProbeDue(this.pins)) return this.#probe(server);
       traces.clear();
@@ -394,6 +421,38 @@ export class ClientSession implements Borrower {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null || this.pins !== 0 || this.#probing) return;
     if (server.status === TRANSACTION.idle && this.traces.effects === 0) this.#release(server);
+  }
+
+  /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
+  whenFree(): Promise<void> {
+    if (this.#isQuiet) return Promise.resolve();
+    return new Promise((resolve) => this.#freed.push(resolve));
+  }
+
+  get #isQuiet(): boolean {
+    const { server } = this;
+    return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
+  }
+
+  /** A cancel may go to the server: not while a commit waits, which would make it look done when it is not. */
+  get mayCancel(): boolean {
+    const group = this.server?.expected[0];
+    if (group === undefined || group.question !== null) return false;
+    const commits = (group.flags & GROUP.ends) !== 0;
+    return !commits && !(this.hidesWarnings && (group.flags & GROUP.reads) === 0);
+  }
+
+  /** The warning that a commit is not on its standby would not be sent. */
+  get hidesWarnings(): boolean {
+    const level = this.state.settings.get('client_min_messages') ?? '';
+    return level === 'error' || (this.traces.effects & EFFECT.messages) !== 0;
+  }
+
+  /** A statement that waits for a connection is given up. */
+  cancelWait(): void {
+    if (this.waitingSince === 0 || this.server !== null) return;
+    this.home.withdraw(this);
+    this.refused(refusal('cancelled'));
   }
 
   onCopyIn(active: boolean): void {
@@ -492,6 +551,8 @@ export class ClientSession implements Borrower {
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     const server = this.server;
     this.server = null;
+    for (const resolve of this.#freed.splice(0)) resolve();
+    this.home.unlisten(this, 'all');
     if (server !== null) this.#giveBack(server);
     this.home.ended(this);
   }
@@ -511,6 +572,8 @@ export class ClientSession implements Borrower {
   }
 }
 
+/** More than one session has drawn numbers from sequences on a connection. */
+const SEVERAL = {};
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;
 const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;

@@ -54,6 +54,10 @@ export class ServerConnection {
   status: number = TRANSACTION.idle;
   borrower: Borrower | null = null;
   lastBorrower: object | null = null;
+  /** Whose numbers its sequences have given last. */
+  numbersOf: object | null = null;
+  /** Set by whoever waits for `cancels` to arrive. */
+  onCancelled: (() => void) | null = null;
   /** Cancel requests on their way: it is nobody else's until they have arrived. */
   cancels = 0;
   idleSince = 0;
@@ -90,14 +94,10 @@ export class ServerConnection {
     this.reported = parts.reported;
     this.prepared = parts.prepared;
     this.#events = parts.events;
-    this.socket.on('drain', () => this.onDrain?.());
     this.socket.on('end', () => this.close('the server closed the connection'));
     this.socket.on('error', (error: Error) => this.close(error.message));
     this.socket.on('close', () => this.close('the connection was lost'));
   }
-
-  /** Set by the borrower that waits for the server to read. */
-  onDrain: (() => void) | null = null;
 
   get isBusy(): boolean {
     return this.expected.length > 0;
