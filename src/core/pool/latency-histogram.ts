@@ -15,7 +15,7 @@ export class LatencyHistogram {
     const bucket = us > 1 ? Math.min(BUCKETS - 1, Math.ceil(Math.log(us) / LOG_RATIO)) : 0;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count += 1;
-    this.#sumUs += us > 0 ? us : 0;
+    this.#sumUs += Math.max(us, 0);
   }
 
   get count(): number {

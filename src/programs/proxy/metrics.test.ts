@@ -8,7 +8,7 @@ function page(change: Partial<ProxySight> = {}) {
   return { stats, page: new MetricsPage(() => ({ stats, hasPrimary: true, epoch: 3, draining: false, ...change })) };
 }
 
-const valueOf = (text: string, series: string) =>
+const readValue = (text: string, series: string) =>
   text
     .split('\n')
     .find((line) => line.startsWith(`${series} `))
@@ -17,9 +17,9 @@ const valueOf = (text: string, series: string) =>
 test('every metric is there from the first scrape on, with its help', async () => {
   const text = await page().page.render();
   for (const { name, kind } of METRICS) expect(text).toContain(`# TYPE ${name} ${kind}\n`);
-  expect(valueOf(text, 'matriarch_proxy_has_primary')).toBe('1');
-  expect(valueOf(text, 'matriarch_proxy_epoch')).toBe('3');
-  expect(valueOf(text, 'matriarch_proxy_wait_seconds_count')).toBe('0');
+  expect(readValue(text, 'matriarch_proxy_has_primary')).toBe('1');
+  expect(readValue(text, 'matriarch_proxy_epoch')).toBe('3');
+  expect(readValue(text, 'matriarch_proxy_wait_seconds_count')).toBe('0');
 });
 
 test('the counters of the data path come out, and again with the next scrape', async () => {
@@ -33,17 +33,17 @@ test('the counters of the data path come out, and again with the next scrape', a
   tally(stats.clients.refused, 'limit of clients');
   stats.latency.wait.observe(1500);
   const series = 'matriarch_proxy_transactions_total{database="shop",role="app"}';
-  expect(valueOf(await metrics.render(), series)).toBe('7');
+  expect(readValue(await metrics.render(), series)).toBe('7');
   pool.transactions += 1;
   const text = await metrics.render();
-  expect(valueOf(text, series)).toBe('8');
-  expect(valueOf(text, 'matriarch_proxy_servers{database="shop",role="app",state="active"}')).toBe('2');
-  expect(valueOf(text, 'matriarch_proxy_servers{database="shop",role="app",state="pinned"}')).toBe('1');
-  expect(valueOf(text, 'matriarch_proxy_pinned{database="shop",role="app",reason="temporary table"}')).toBe('1');
-  expect(valueOf(text, 'matriarch_proxy_errors_total{class="53"}')).toBe('2');
-  expect(valueOf(text, 'matriarch_proxy_refused_total{reason="limit of clients"}')).toBe('1');
-  expect(valueOf(text, 'matriarch_proxy_wait_seconds_bucket{le="+Inf"}')).toBe('1');
-  expect(valueOf(text, 'matriarch_proxy_wait_seconds_sum')).toBe('0.0015');
+  expect(readValue(text, series)).toBe('8');
+  expect(readValue(text, 'matriarch_proxy_servers{database="shop",role="app",state="active"}')).toBe('2');
+  expect(readValue(text, 'matriarch_proxy_servers{database="shop",role="app",state="pinned"}')).toBe('1');
+  expect(readValue(text, 'matriarch_proxy_pinned{database="shop",role="app",reason="temporary table"}')).toBe('1');
+  expect(readValue(text, 'matriarch_proxy_errors_total{class="53"}')).toBe('2');
+  expect(readValue(text, 'matriarch_proxy_refused_total{reason="limit of clients"}')).toBe('1');
+  expect(readValue(text, 'matriarch_proxy_wait_seconds_bucket{le="+Inf"}')).toBe('1');
+  expect(readValue(text, 'matriarch_proxy_wait_seconds_sum')).toBe('0.0015');
   stats.forgetPool('shop', 'app');
   expect(await metrics.render()).not.toContain('database="shop"');
 });
@@ -52,7 +52,7 @@ test('the names of databases and roles cannot write lines of their own', async (
   const { stats, page: metrics } = page();
   stats.pool('a"b\nmatriarch_proxy_epoch 9', 'back\\slash').queries += 1;
   const text = await metrics.render();
-  expect(valueOf(text, 'matriarch_proxy_epoch')).toBe('3');
+  expect(readValue(text, 'matriarch_proxy_epoch')).toBe('3');
   expect(text.split('\n').filter((line) => line.startsWith('matriarch_proxy_epoch'))).toHaveLength(1);
 });
 
