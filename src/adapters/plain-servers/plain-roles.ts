@@ -1,34 +1,8 @@
-import { createHash } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { fail } from '#domain/errors.ts';
 import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
+import { ROLE_FACTS, type RoleRow, roleFacts } from '../postgres/role-facts.ts';
 import type { PlainServer } from './plain-server.ts';
-
-/** Everything qualified: what a person has put into other schemas must not be called (CVE-2025-12819). */
-const FACTS = `SELECT a.rolcanlogin, a.rolsuper, a.rolreplication, a.rolpassword, a.rolconnlimit,
-  CASE WHEN a.rolvaliduntil = 'infinity' THEN NULL WHEN a.rolvaliduntil = '-infinity' THEN 0
-    ELSE pg_catalog.date_part('epoch', a.rolvaliduntil) * 1000 END AS until,
-  d.datname, d.datallowconn, d.datconnlimit,
-  pg_catalog.has_database_privilege(a.oid, d.oid, 'CONNECT') AS connect,
-  (SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(s.setdatabase, s.setrole, s.setconfig) ORDER BY s.setdatabase, s.setrole)
-    FROM pg_catalog.pg_db_role_setting AS s
-    WHERE s.setrole IN (0, a.oid) AND s.setdatabase IN (0, d.oid))::pg_catalog.text AS settings
-  FROM pg_catalog.pg_authid AS a LEFT JOIN pg_catalog.pg_database AS d ON d.datname = $2
-  WHERE a.rolname = $1`;
-
-interface Row {
-  readonly rolcanlogin: boolean;
-  readonly rolsuper: boolean;
-  readonly rolreplication: boolean;
-  readonly rolpassword: string | null;
-  readonly rolconnlimit: number;
-  readonly until: number | null;
-  readonly datname: string | null;
-  readonly datallowconn: boolean;
-  readonly datconnlimit: number;
-  readonly connect: boolean | null;
-  readonly settings: string | null;
-}
 
 interface Remembered {
   readonly facts: RoleFacts | null;
@@ -99,8 +73,8 @@ export class PlainRoles implements Roles {
     let cause: unknown;
     for (const server of this.#options.servers()) {
       try {
-        const [row] = await server.query<Row>(FACTS, [role, database]);
-        return row === undefined ? null : factsOf(role, row);
+        const [row] = await server.query<RoleRow & Record<string, unknown>>(ROLE_FACTS, [role, database]);
+        return row === undefined ? null : roleFacts(row, false);
       } catch (error) {
         const { code, message } = error as { readonly code?: string; readonly message: string };
         if (code === INSUFFICIENT_PRIVILEGE) fail('proxy.rolesUnreadable', `${server.address.name}: ${message}`, error);
@@ -109,30 +83,4 @@ export class PlainRoles implements Roles {
     }
     return fail('proxy.rolesUnknown', `role ${role}: ${cause instanceof Error ? cause.message : 'no server answers'}`, cause);
   }
-}
-
-function factsOf(role: string, row: Row): RoleFacts {
-  const facts = {
-    role,
-    canLogin: row.rolcanlogin,
-    superuser: row.rolsuper,
-    replication: row.rolreplication,
-    verifier: row.rolpassword,
-    validUntilMs: row.until,
-    connectionLimit: row.rolconnlimit,
-    database:
-      row.datname === null
-        ? null
-        : {
-            name: row.datname,
-            allowsConnections: row.datallowconn,
-            connectionLimit: row.datconnlimit,
-            mayConnect: row.connect === true,
-          },
-    byCertificate: false,
-  };
-  const digest = createHash('sha256')
-    .update(JSON.stringify([facts, row.settings]))
-    .digest('base64');
-  return { ...facts, digest };
 }
