@@ -64,8 +64,7 @@ function tlsOf({ tls }: PlainSource): ConnectionOptions | false {
   const key = tls.keyFile === undefined ? {} : { key: read(tls.keyFile) };
   const ca = tls.caFile === undefined ? {} : { ca: read(tls.caFile) };
   if (tls.mode === 'require') return { rejectUnauthorized: false, ...cert, ...key };
-  const anyName = tls.mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {};
-  return { ...ca, ...cert, ...key, ...anyName };
+  return { ...ca, ...cert, ...key, checkServerIdentity: () => undefined };
 }
 
 function read(path: string): string {

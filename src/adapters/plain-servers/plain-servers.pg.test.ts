@@ -26,7 +26,7 @@ function sourceFor(user: string, password: string): PlainSource {
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
   const caFile = join(servers.folder, 'ca.crt');
   writeFileSync(caFile, n1.options.tls.ca);
-  const tls = { mode: 'verify-full', caFile };
+  const tls = { mode: 'verify-ca', caFile };
   const source = { kind: 'servers', servers: [n1, n2, n3].map(nameOf), user, passwordFile, tls, askEveryMs: 20 };
   return proxyFileSchema.parse({ source }).source as PlainSource;
 }

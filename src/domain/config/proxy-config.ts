@@ -146,7 +146,7 @@ const serversSource = z.strictObject({
   database: z.string().min(1).default('postgres').meta({ description: 'The database that it asks in.' }),
   tls: z
     .strictObject({
-      mode: z.enum(['disable', 'require', 'verify-ca', 'verify-full']).default('disable').meta({
+      mode: z.enum(['disable', 'require', 'verify-ca']).default('disable').meta({
         description: 'For every connection to the servers, as the `sslmode` of libpq of that name.',
       }),
       caFile: path.optional().meta({ description: 'The authority that signed the certificates of the servers (PEM).' }),
@@ -187,8 +187,8 @@ export const proxyFileSchema = proxyConfigSchema
       problem(['tls', 'clientCaFile'], 'takes `certificateFile` and `keyFile`');
     if (source.kind !== 'servers') return;
     if (!pairedFiles(source.tls)) problem(['source', 'tls', 'certificateFile'], 'and `keyFile` go together');
-    if (source.tls.mode.startsWith('verify') && source.tls.caFile === undefined)
-      problem(['source', 'tls', 'mode'], `\`${source.tls.mode}\` takes \`caFile\``);
+    if (source.tls.mode === 'verify-ca' && source.tls.caFile === undefined)
+      problem(['source', 'tls', 'mode'], '`verify-ca` takes `caFile`');
   });
 export type ProxyFile = z.output<typeof proxyFileSchema>;
 export type ProxySource = ProxyFile['source'];

@@ -118,6 +118,8 @@ export const METRICS: readonly MetricDefinition[] = [
     (pool) => pool.pinnedStatements,
   ),
   perPool('gauge', `${P}_waiting`, 'Clients that wait for a server connection.', (pool) => pool.waiting),
+  perPool('counter', `${P}_connects_total`, 'Server connections that were opened.', (pool) => pool.connects),
+  perPool('counter', `${P}_failed_connects_total`, 'Server connections that did not come about.', (pool) => pool.failedConnects),
   perPool('counter', `${P}_transactions_total`, 'Transactions, single statements included.', (pool) => pool.transactions),
   perPool('counter', `${P}_queries_total`, 'Queries.', (pool) => pool.queries),
   each('counter', `${P}_errors_total`, 'Errors that clients got, by SQLSTATE class.', 'class', ({ stats }) => stats.errors),
@@ -151,6 +153,12 @@ export const METRICS: readonly MetricDefinition[] = [
     `${P}_lost_transactions_total`,
     'Open transactions that ended with their server.',
     ({ stats }) => stats.lostTransactions,
+  ),
+  one(
+    'counter',
+    `${P}_unknown_outcomes_total`,
+    'Writes whose answer was lost with their server: 08007.',
+    ({ stats }) => stats.unknownOutcomes,
   ),
   one(
     'counter',

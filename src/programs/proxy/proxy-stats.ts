@@ -16,6 +16,8 @@ export class PoolStats {
   readonly pinned: Tally = new Map();
   /** Clients that wait for a server connection. */
   waiting = 0;
+  connects = 0;
+  failedConnects = 0;
   transactions = 0;
   queries = 0;
   /** Statements that ran on a pinned connection, by reason. */
@@ -53,6 +55,8 @@ export class ProxyStats {
   readonly cancels = { forwarded: 0, dropped: 0 };
   /** Open transactions that ended with their server. */
   lostTransactions = 0;
+  /** Commits and writes whose answer was lost: their clients got 08007. */
+  unknownOutcomes = 0;
   /** Reads that were sent once more, unnoticed by their client. */
   retriedReads = 0;
   /** Clients whose work is held at this moment because there is no primary, and how often that was. */

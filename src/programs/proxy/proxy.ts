@@ -1,4 +1,5 @@
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
+import { fail } from '#domain/errors.ts';
 import type { Roles } from '#domain/ports/roles.ts';
 import type { Topology } from '#domain/ports/topology.ts';
 import type { ProxyStats } from './proxy-stats.ts';
@@ -38,4 +39,8 @@ export interface Proxy {
   stats(): ProxyStats;
   drain(): Promise<void>;
   stop(): Promise<void>;
+}
+
+export function createProxy(_options: ProxyOptions): Proxy {
+  return fail('internal.bug', 'the data path is not there yet');
 }
