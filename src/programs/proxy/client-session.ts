@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { handOver } from '#core/pool/hand-over.ts';
-import { PIN } from '#core/pool/pins.ts';
+import { PIN, type PinReason, pinReasons } from '#core/pool/pins.ts';
 import { probeFor } from '#core/pool/probe.ts';
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import type { SessionState, SessionStates } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import type { Hazards } from '#sql/hazards.ts';
@@ -51,7 +52,8 @@ export interface SessionHome {
 export interface SessionStats {
   transactions: number;
   statements: number;
-  pinnedStatements: number;
+  /** Statements that ran on a pinned connection, by reason. */
+  readonly pinned: Map<PinReason, number>;
   probes: number;
   handOvers: number;
   lostTransactions: number;
@@ -245,7 +247,7 @@ export class ClientSession implements Borrower {
 
   #count(): void {
     this.home.stats.statements += 1;
-    if (this.pins !== 0) this.home.stats.pinnedStatements += 1;
+    if (this.pins !== 0) for (const reason of pinReasons(this.pins)) this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
   }
 
   /** What currval() answers belongs to the session that drew: another one's is thrown away before it could be seen. */
@@ -289,15 +291,15 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.reported !== this.reported) this.#report(server);
     if (server.session !== this.state) this.#handOver(server);
+    else if (server.reported !== this.reported) this.#report(server);
     if (this.#lost) this.#loseAgain(server);
   }
 
   #report(server: ServerConnection): void {
     toClients.open(this.socket);
     for (const message of server.reported.since(this.reported)) toClients.add(message);
-    toClients.flush();
+    if (!server.isBusy) toClients.flush();
     this.reported = server.reported;
   }
 
@@ -321,9 +323,11 @@ export class ClientSession implements Borrower {
       server.borrower = null;
       server.close('the settings of a session could not be restored on it');
       this.messages.refuse(refusal('stateLost', error));
-    } else if (waited && this.server === server) {
-      this.messages.resume();
+      return;
     }
+    if (this.server !== server) return;
+    if (server.reported !== this.reported) this.#report(server);
+    if (waited) this.messages.resume();
   }
 
   /** The session is where PostgreSQL would have it: inside a transaction that has failed. */
@@ -528,6 +532,25 @@ export class ClientSession implements Borrower {
     this.open = null;
     this.copyIn = false;
     toClients.flush();
+  }
+
+  /** Query and idle-in-transaction timeouts; 0: none. */
+  checkTimeouts(now: number, world: { readonly config: ProxyConfig; cancel(server: ServerConnection): void }): void {
+    const { queryMs, idleInTransactionMs, clientIdleMs } = world.config.timeouts;
+    const forMs = now - this.activeAt;
+    const { server } = this;
+    if (server === null) {
+      if (clientIdleMs > 0 && this.isIdle && forMs > clientIdleMs) this.end(refusal('clientIdle'));
+    } else if (server.isBusy) {
+      if (queryMs > 0 && forMs > queryMs && this.mayCancel) world.cancel(server);
+    } else if (server.status !== TRANSACTION.idle && idleInTransactionMs > 0 && forMs > idleInTransactionMs) {
+      this.end(refusal('idleInTransaction'));
+    }
+  }
+
+  /** Between transactions on a connection of its own. */
+  get isIdlePinned(): boolean {
+    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
   }
 
   // --- the end ---------------------------------------------------------------------------------------------------------------

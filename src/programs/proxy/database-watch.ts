@@ -20,10 +20,8 @@ export class DatabaseWatch {
   #epoch: string | null = null;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading = false;
-  readonly #world: ProxyWorld;
 
   constructor(world: ProxyWorld, database: string) {
-    this.#world = world;
     this.database = database;
     this.notifications = new Notifications({
       openListener: (onNotification, onClosed) => world.openListener(database, onNotification, onClosed),

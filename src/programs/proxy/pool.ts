@@ -2,6 +2,7 @@ import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { Hazards } from '#sql/hazards.ts';
 import type { ClientSession, SessionHome, SessionStats } from './client-session.ts';
+import { sameCredential } from './client-login.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { PreparedOnServer } from './prepared-on-server.ts';
@@ -13,6 +14,7 @@ import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
+const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 /** How deep in the pile a connection is looked for that already is in the state of the session. */
 const LOOK_DEEP = 8;
 
@@ -36,7 +38,7 @@ export class Pool implements SessionHome {
   readonly stats: SessionStats & { connects: number; failedConnects: number } = {
     transactions: 0,
     statements: 0,
-    pinnedStatements: 0,
+    pinned: new Map(),
     probes: 0,
     handOvers: 0,
     lostTransactions: 0,
@@ -249,35 +251,14 @@ export class Pool implements SessionHome {
   }
 
   async #open(signature: string): Promise<void> {
-    const { primary, epoch } = this.#world.view;
-    const { credential } = this;
-    if (primary === null || credential === null) return;
+    if (this.#world.view.primary === null || this.credential === null) return;
     this.connecting += 1;
     this.#world.servers += 1;
     try {
-      const made = await connectServer({
-        address: primary,
-        role: this.role,
-        database: this.database,
-        parameters: this.#parameters.get(signature) ?? new Map(),
-        credential,
-        tls: this.#world.serverTls(),
-        connectTimeoutMs: this.#world.config.timeouts.connectMs,
-      });
-      const server: ServerConnection = new ServerConnection({
-        ...made,
-        epoch,
-        now: performance.now(),
-        address: primary,
-        signature,
-        prepared: new PreparedOnServer(),
-        events: { onClosed: (closed, why) => this.#closed(closed, why) },
-      });
-      made.handTo((bytes, length) => server.receive(bytes, length));
+      const parameters = this.#parameters.get(signature) ?? new Map<string, string>();
+      const server = await this.#connect(signature, parameters, (closed, why) => this.#closed(closed, why));
       this.servers.add(server);
-      this.stats.connects += 1;
-      this.#lastRefusal = null;
-      this.#greet(signature, made.reported);
+      this.#greet(signature, server.reported);
       this.#welcome(server);
     } catch (error) {
       this.#world.servers -= 1;
@@ -287,6 +268,55 @@ export class Pool implements SessionHome {
       this.connecting -= 1;
     }
     this.#grow();
+  }
+
+  async #connect(
+    signature: string,
+    parameters: ReadonlyMap<string, string>,
+    onClosed: (server: ServerConnection, why: string) => void,
+  ): Promise<ServerConnection> {
+    const { primary, epoch } = this.#world.view;
+    const { credential } = this;
+    if (primary === null || credential === null) throw new Error('there is no primary');
+    const made = await connectServer({
+      address: primary,
+      role: this.role,
+      database: this.database,
+      parameters,
+      credential,
+      tls: this.#world.serverTls(),
+      connectTimeoutMs: this.#world.config.timeouts.connectMs,
+    });
+    const server = new ServerConnection({
+      ...made,
+      epoch,
+      now: performance.now(),
+      address: primary,
+      signature,
+      prepared: new PreparedOnServer(),
+      events: { onClosed },
+    });
+    made.handTo((bytes, length) => server.receive(bytes, length));
+    this.stats.connects += 1;
+    this.#lastRefusal = null;
+    return server;
+  }
+
+  /** One of its own for LISTEN, beside the pool. */
+  async openListener(onNotification: (message: Buffer) => void, onClosed: () => void): Promise<ServerConnection> {
+    this.#world.servers += 1;
+    const closed = () => {
+      this.#world.servers -= 1;
+      onClosed();
+    };
+    try {
+      const server = await this.#connect('', LISTENER, closed);
+      server.onNotification = onNotification;
+      return server;
+    } catch (error) {
+      this.#world.servers -= 1;
+      throw error;
+    }
   }
 
   /** Nobody gets it before it is known what the statements of this database may do to it. */
@@ -395,6 +425,13 @@ export class Pool implements SessionHome {
   #whyInVain(place: number): Refusal {
     if (!this.#world.canStart) return refusal('noPrimary');
     return this.#lastRefusal ?? refusal('waited', `It was number ${place} of ${this.waiting.size + 1} in line; ${this.servers.size} server connections are open.`);
+  }
+
+  setCredential(credential: Credential | null): void {
+    if (credential === null) return;
+    // Those that were opened with a password that is no longer good are not given out any more.
+    if (this.credential !== null && !sameCredential(this.credential, credential)) this.retire();
+    this.credential = credential;
   }
 
   close(): void {

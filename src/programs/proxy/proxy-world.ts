@@ -155,6 +155,14 @@ export class ProxyWorld {
     return watch;
   }
 
+  /** A connection for LISTEN alone; any role that may connect will do. Rejects when none can be opened. */
+  async openListener(database: string, onNotification: (message: Buffer) => void, onClosed: () => void): Promise<ServerConnection> {
+    for (const pool of this.pools.values()) {
+      if (pool.database === database && pool.credential !== null) return pool.openListener(onNotification, onClosed);
+    }
+    throw new Error(`nobody is logged in to ${database}`);
+  }
+
   ended(session: ClientSession): void {
     this.sessions.delete(session.pid);
   }

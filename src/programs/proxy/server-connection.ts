@@ -61,6 +61,8 @@ export class ServerConnection {
   /** Cancel requests on their way: it is nobody else's until they have arrived. */
   cancels = 0;
   idleSince = 0;
+  /** Of a connection that listens for others. */
+  onNotification: ((message: Buffer) => void) | null = null;
   /** It is to be closed when it is free. */
   retired = false;
   closed = false;
@@ -203,7 +205,7 @@ export class ServerConnection {
         this.#parameter(bytes, from, to);
         break;
       case BACKEND.notificationResponse:
-        return this.borrower?.onNotification(Buffer.from(bytes.subarray(from, to)));
+        return this.#notified(Buffer.from(bytes.subarray(from, to)));
       case BACKEND.copyInResponse:
       case BACKEND.copyBothResponse:
         this.borrower?.onCopyIn(true);
@@ -263,14 +265,19 @@ export class ServerConnection {
     else if (type === BACKEND.errorResponse) group.failed ??= Buffer.from(bytes.subarray(from, to));
     else if (type === BACKEND.parameterStatus) this.#parameter(bytes, from, to);
     else if (type === BACKEND.commandComplete) this.#completed(bytes, from, to);
-    else if (type === BACKEND.notificationResponse) this.borrower?.onNotification(Buffer.from(bytes.subarray(from, to)));
+    else if (type === BACKEND.notificationResponse) this.#notified(Buffer.from(bytes.subarray(from, to)));
+  }
+
+  #notified(message: Buffer): void {
+    if (this.borrower === null) this.onNotification?.(message);
+    else this.borrower.onNotification(message);
   }
 
   /** What a server sends by itself: notices, parameters that a reload changed, notifications, and its farewell. */
   #unasked(type: number, bytes: Buffer, from: number, to: number): void {
     if (type === BACKEND.parameterStatus) return this.#parameter(bytes, from, to);
     const message = Buffer.from(bytes.subarray(from, to));
-    if (type === BACKEND.notificationResponse) return this.borrower?.onNotification(message);
+    if (type === BACKEND.notificationResponse) return this.#notified(message);
     if (type === BACKEND.errorResponse) {
       const fields = readErrorFields(message);
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();

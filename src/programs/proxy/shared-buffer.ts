@@ -56,7 +56,7 @@ export function adopt(accepted: Socket, receive: Receive): Socket | undefined {
   const handle = inner._handle;
   if (handle === null || typeof handle.readStart !== 'function') return undefined;
   inner._handle = null;
-  const socket = new Socket({ handle, ...readInto(receive) } as SocketConstructorOpts);
+  const socket = new Socket({ handle, ...readInto(receive) } as unknown as SocketConstructorOpts);
   accepted.removeAllListeners();
   handle.reading = true;
   handle.readStart();
