@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import type { Roles } from '#domain/ports/roles.ts';
-import type { RoleFacts } from '#domain/ports/roles.ts';
+import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
 import { readPassword, readSaslInitial, readSaslResponse } from '#wire/decode-frontend.ts';
 import {
   authenticationMd5,
@@ -8,8 +7,8 @@ import {
   authenticationSaslContinue,
   authenticationSaslFinal,
 } from '#wire/encode-backend.ts';
-import { FRONTEND } from '#wire/message-types.ts';
 import { checkMd5 } from '#wire/md5.ts';
+import { FRONTEND } from '#wire/message-types.ts';
 import { ScramServer } from '#wire/scram-server.ts';
 import { parseScramVerifier, type ScramVerifier } from '#wire/scram-verifier.ts';
 import type { ClientChannel } from './client-channel.ts';
@@ -45,7 +44,12 @@ const SCRAM = 'SCRAM-SHA-256';
 const SCRAM_PLUS = 'SCRAM-SHA-256-PLUS';
 
 /** Finds out who is there, and whether he may come in. Rejects with `LoginError`, or because the client has gone. */
-export async function authenticate(channel: ClientChannel, user: string, database: string, settings: LoginSettings): Promise<Admitted> {
+export async function authenticate(
+  channel: ClientChannel,
+  user: string,
+  database: string,
+  settings: LoginSettings,
+): Promise<Admitted> {
   const facts = await lookup(settings, user, database, false);
   if (facts !== null && hasCertificateOf(channel, user)) {
     admit(facts, user, database);

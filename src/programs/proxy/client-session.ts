@@ -2,11 +2,11 @@ import type { Socket } from 'node:net';
 import { handOver } from '#core/pool/hand-over.ts';
 import { PIN, type PinReason, pinReasons } from '#core/pool/pins.ts';
 import { probeFor } from '#core/pool/probe.ts';
-import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import type { SessionState, SessionStates } from '#core/pool/session-state.ts';
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
 import type { Hazards } from '#sql/hazards.ts';
-import type { StatementFacts } from '#sql/read-statement.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -14,7 +14,7 @@ import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
 import { Preparing } from './preparing.ts';
-import { refusal, type Refusal } from './refusals.ts';
+import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { SessionTraces } from './session-traces.ts';
@@ -41,7 +41,12 @@ export interface SessionHome {
   /** The texts of a transaction may have changed the catalog. */
   catalogChanged(): void;
   /** Settles what LISTEN and UNLISTEN have done; `done` when the server connection is no longer needed for it. */
-  listen(session: ClientSession, server: ServerConnection, channels: readonly string[], done: (error: string | null) => void): void;
+  listen(
+    session: ClientSession,
+    server: ServerConnection,
+    channels: readonly string[],
+    done: (error: string | null) => void,
+  ): void;
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
   /** Sequences of this database and role are asked what was drawn last. */
   readonly asksCurrval: { value: boolean };
@@ -247,7 +252,9 @@ export class ClientSession implements Borrower {
 
   #count(): void {
     this.home.stats.statements += 1;
-    if (this.pins !== 0) for (const reason of pinReasons(this.pins)) this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
+    if (this.pins !== 0)
+      for (const reason of pinReasons(this.pins))
+        this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
   }
 
   /** What currval() answers belongs to the session that drew: another one's is thrown away before it could be seen. */
@@ -257,7 +264,8 @@ export class ClientSession implements Borrower {
     const asks = (effects & EFFECT.currval) !== 0;
     if (asks) home.asksCurrval.value = true;
     if (server.numbersOf === this) return;
-    if (home.asksCurrval.value && server.numbersOf !== null && this.open === null) server.ask('DISCARD SEQUENCES', { onDone: () => {} });
+    if (home.asksCurrval.value && server.numbersOf !== null && this.open === null)
+      server.ask('DISCARD SEQUENCES', { onDone: () => {} });
     server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
   }
 
@@ -387,7 +395,8 @@ export class ClientSession implements Borrower {
       onDone: (error) => {
         this.#probing = false;
         if (this.server !== server) return;
-        const found = error === null && row !== undefined ? probe.read(row, this.#baseOf(traces), this.pins, this.home.states) : undefined;
+        const found =
+          error === null && row !== undefined ? probe.read(row, this.#baseOf(traces), this.pins, this.home.states) : undefined;
         if (found === undefined) this.pins |= PIN.unreadable;
         else this.#learn(server, found.state, found.pins, found.channels);
         this.#releaseIfFree();
@@ -407,7 +416,8 @@ export class ClientSession implements Borrower {
       name === undefined || state.settings.has('application_name')
         ? state
         : this.home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-    server.session = state;
+    if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => {} });
+    server.session = restored;
     this.state = restored;
     // Its local buffers are sized for good by the first temporary table.
     if ((this.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
@@ -484,7 +494,8 @@ export class ClientSession implements Borrower {
     this.notify = null;
     const inTransaction = server.status !== TRANSACTION.idle;
     const groups = server.expected.filter((group) => group.question === null);
-    if (server.isMidMessage || (this.pins & ~PIN.listening) !== 0) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
+    if (server.isMidMessage || (this.pins & ~PIN.listening) !== 0)
+      return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.preparing.forgetServer();
     const first = groups[0];
@@ -603,5 +614,7 @@ const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
 const COMMIT = /^\s*(commit|end)\b/i;
 
 function canRepeat(group: Group, open: Group | null): boolean {
-  return group !== open && !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0;
+  return (
+    group !== open && !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0
+  );
 }

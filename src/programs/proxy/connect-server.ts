@@ -11,7 +11,7 @@ import { BACKEND } from '#wire/message-types.ts';
 import { ScramClient } from '#wire/scram-client.ts';
 import type { ScramVerifier } from '#wire/scram-verifier.ts';
 import { Reported } from './reported.ts';
-import { readInto, type Receive } from './shared-buffer.ts';
+import { type Receive, readInto } from './shared-buffer.ts';
 
 /** How the proxy shows a server that it may act as a role. Secret. */
 export type Credential =
@@ -73,7 +73,14 @@ export async function connectServer(options: ConnectOptions): Promise<LoggedIn> 
     socket.write(startupMessage([...parameters, ['user', role], ['database', database]]));
     await authenticate(options, socket, incoming);
     const facts = await greet(incoming);
-    return { ...facts, socket, handTo: (next) => incoming.handTo(next, (now) => { receive = now; }) };
+    return {
+      ...facts,
+      socket,
+      handTo: (next) =>
+        incoming.handTo(next, (now) => {
+          receive = now;
+        }),
+    };
   } catch (error) {
     socket.destroy();
     throw error;
@@ -219,7 +226,8 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
 
 function startScram(options: ConnectOptions, socket: Socket, mechanisms: readonly string[]): ScramClient {
   const { credential, role } = options;
-  if (credential.kind !== 'clientKey') throw new Error(`the server asks for the password of ${role}, and no client has shown one`);
+  if (credential.kind !== 'clientKey')
+    throw new Error(`the server asks for the password of ${role}, and no client has shown one`);
   const certificate = (socket as Partial<TLSSocket>).getPeerCertificate?.()?.raw;
   const channelBinding = certificate === undefined ? null : tlsServerEndPoint(certificate);
   const scram = new ScramClient({ secret: credential, mechanisms, channelBinding });

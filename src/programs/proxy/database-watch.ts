@@ -3,7 +3,7 @@ import { HAZARD_EPOCH_QUERY, SESSION_HAZARDS_QUERY } from '#sql/session-hazards-
 import { readDataRow } from '#wire/decode-backend.ts';
 import { Notifications } from './notifications.ts';
 import type { ProxyWorld } from './proxy-world.ts';
-import { type ServerConnection } from './server-connection.ts';
+import type { ServerConnection } from './server-connection.ts';
 
 /** How often definitions that changed elsewhere are looked for. */
 const LOOK_EVERY_MS = 10_000;

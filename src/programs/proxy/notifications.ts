@@ -36,7 +36,12 @@ export class Notifications {
   }
 
   /** The session listens on `server` to `channels`; `done` when it no longer does and the shared connection delivers instead. */
-  takeOver(session: ClientSession, server: ServerConnection, channels: readonly string[], done: (error: string | null) => void): void {
+  takeOver(
+    session: ClientSession,
+    server: ServerConnection,
+    channels: readonly string[],
+    done: (error: string | null) => void,
+  ): void {
     const marker = `_matriarch_${randomBytes(9).toString('hex')}`;
     session.notify = (message) => this.#own(session, server, marker, message, done);
     this.#hand(session, server, channels, marker).catch((error: Error) => done(error.message));
@@ -57,7 +62,13 @@ export class Notifications {
   }
 
   /** Of the session's own connection. */
-  #own(session: ClientSession, server: ServerConnection, marker: string, message: Buffer, done: (error: string | null) => void): void {
+  #own(
+    session: ClientSession,
+    server: ServerConnection,
+    marker: string,
+    message: Buffer,
+    done: (error: string | null) => void,
+  ): void {
     const read = readNotification(message);
     if (read === undefined) return;
     if (read.channel !== marker) return deliver(session, message);

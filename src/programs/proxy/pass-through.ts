@@ -3,7 +3,10 @@ import type { Socket } from 'node:net';
 const BEHIND_BYTES = 1024 * 1024;
 
 /** Two sockets that are one connection from now on: replication, which belongs to one server for as long as it lasts. */
-export function passThrough(client: Socket, server: Socket): {
+export function passThrough(
+  client: Socket,
+  server: Socket,
+): {
   readonly fromClient: (bytes: Buffer, length: number) => void;
   readonly fromServer: (bytes: Buffer, length: number) => void;
 } {

@@ -1,8 +1,8 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { Hazards } from '#sql/hazards.ts';
-import type { ClientSession, SessionHome, SessionStats } from './client-session.ts';
 import { sameCredential } from './client-login.ts';
+import type { ClientSession, SessionHome, SessionStats } from './client-session.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { PreparedOnServer } from './prepared-on-server.ts';
@@ -147,7 +147,12 @@ export class Pool implements SessionHome {
     this.#world.ended(session);
   }
 
-  listen(session: ClientSession, server: ServerConnection, channels: readonly string[], done: (error: string | null) => void): void {
+  listen(
+    session: ClientSession,
+    server: ServerConnection,
+    channels: readonly string[],
+    done: (error: string | null) => void,
+  ): void {
     this.watch.notifications.takeOver(session, server, channels, done);
   }
 
@@ -376,7 +381,8 @@ export class Pool implements SessionHome {
 
   /** Connections of older epochs are cut. */
   cut(): void {
-    for (const server of [...this.servers]) if (!this.#world.isCurrent(server.epoch)) server.close('its server is not the primary any more');
+    for (const server of [...this.servers])
+      if (!this.#world.isCurrent(server.epoch)) server.close('its server is not the primary any more');
   }
 
   /** What new sessions get has changed: connections are closed as soon as they are free. */
@@ -424,7 +430,13 @@ export class Pool implements SessionHome {
 
   #whyInVain(place: number): Refusal {
     if (!this.#world.canStart) return refusal('noPrimary');
-    return this.#lastRefusal ?? refusal('waited', `It was number ${place} of ${this.waiting.size + 1} in line; ${this.servers.size} server connections are open.`);
+    return (
+      this.#lastRefusal ??
+      refusal(
+        'waited',
+        `It was number ${place} of ${this.waiting.size + 1} in line; ${this.servers.size} server connections are open.`,
+      )
+    );
   }
 
   setCredential(credential: Credential | null): void {

@@ -1,4 +1,5 @@
-import { readStatement, type StatementFacts } from '#sql/read-statement.ts';
+import { readStatement } from '#sql/read-statement.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -7,8 +8,8 @@ import type { ClientSession } from './client-session.ts';
 import { GROUP, Group, type Preparation } from './group.ts';
 import type { Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
-import { factsOf } from './statements.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 /** The unnamed statement of a client, as it last prepared it. */
@@ -102,7 +103,8 @@ export class Preparing {
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
     const hazards = session.home.hazards();
-    if (nameEnd === from + 5) return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
+    if (nameEnd === from + 5)
+      return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
     const message = bytes.subarray(from, to);
     const known = this.#names.get(name);
@@ -110,7 +112,8 @@ export class Preparing {
     const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, hazards);
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
-      if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed) return this.#sayParsed(name, statement);
+      if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
+        return this.#sayParsed(name, statement);
       return this.#prepare(server, name, statement, true);
     }
     session.home.stats.preparedMisses += 1;

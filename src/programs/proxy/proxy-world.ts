@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import { SessionStates } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
@@ -9,7 +10,6 @@ import { cancelRequest } from '#wire/encode-frontend.ts';
 import type { ClientSession } from './client-session.ts';
 import type { ServerTls } from './connect-server.ts';
 import { DatabaseWatch } from './database-watch.ts';
-import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
 import { type ServerConnection, toClients } from './server-connection.ts';
@@ -119,8 +119,12 @@ export class ProxyWorld {
       return sum;
     };
     const databaseLimit = Math.min(serversPerDatabase ?? Number.POSITIVE_INFINITY, databaseLimitOf(pool.facts));
-    if (count((other) => other.database === pool.database) >= databaseLimit) return this.#makeRoom(pool, (other) => other.database === pool.database);
-    const roleLimit = Math.min(serversPerRole ?? Number.POSITIVE_INFINITY, pool.facts.connectionLimit < 0 ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit);
+    if (count((other) => other.database === pool.database) >= databaseLimit)
+      return this.#makeRoom(pool, (other) => other.database === pool.database);
+    const roleLimit = Math.min(
+      serversPerRole ?? Number.POSITIVE_INFINITY,
+      pool.facts.connectionLimit < 0 ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
+    );
     if (count((other) => other.role === pool.role) >= roleLimit) return this.#makeRoom(pool, (other) => other.role === pool.role);
     if (this.servers >= this.budget) return this.#makeRoom(pool, () => true);
     return true;
@@ -129,7 +133,8 @@ export class ProxyWorld {
   #makeRoom(pool: Pool, of: (other: Pool) => boolean): boolean {
     let best: Pool | undefined;
     for (const other of this.pools.values()) {
-      if (other !== pool && of(other) && other.idle > 0 && (best === undefined || other.oldestIdleSince < best.oldestIdleSince)) best = other;
+      if (other !== pool && of(other) && other.idle > 0 && (best === undefined || other.oldestIdleSince < best.oldestIdleSince))
+        best = other;
     }
     return best?.giveUpOne() ?? false;
   }
@@ -156,7 +161,11 @@ export class ProxyWorld {
   }
 
   /** A connection for LISTEN alone; any role that may connect will do. Rejects when none can be opened. */
-  async openListener(database: string, onNotification: (message: Buffer) => void, onClosed: () => void): Promise<ServerConnection> {
+  async openListener(
+    database: string,
+    onNotification: (message: Buffer) => void,
+    onClosed: () => void,
+  ): Promise<ServerConnection> {
     for (const pool of this.pools.values()) {
       if (pool.database === database && pool.credential !== null) return pool.openListener(onNotification, onClosed);
     }

@@ -1,5 +1,5 @@
+import { randomBytes, X509Certificate } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
-import { X509Certificate, randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { fail } from '#domain/errors.ts';
@@ -7,8 +7,8 @@ import type { Roles } from '#domain/ports/roles.ts';
 import type { Topology } from '#domain/ports/topology.ts';
 import { tlsServerEndPoint } from '#wire/end-point-hash.ts';
 import type { ClientSecurity } from './client-channel.ts';
-import type { ServerTls } from './connect-server.ts';
 import { collectStats } from './collect-stats.ts';
+import type { ServerTls } from './connect-server.ts';
 import type { ProxyLog } from './proxy-log.ts';
 import type { ProxyStats } from './proxy-stats.ts';
 import { ProxyWorld } from './proxy-world.ts';
@@ -115,9 +115,11 @@ class RunningProxy implements Proxy {
     this.#world.sweep(now);
     this.#reception.sweep(now);
     const { queryMs, idleInTransactionMs, clientIdleMs } = this.#world.config.timeouts;
-    if (queryMs + idleInTransactionMs + clientIdleMs > 0) for (const session of this.#world.sessions.values()) session.checkTimeouts(now, this.#world);
+    if (queryMs + idleInTransactionMs + clientIdleMs > 0)
+      for (const session of this.#world.sessions.values()) session.checkTimeouts(now, this.#world);
     if (this.#draining === null) return;
-    for (const session of [...this.#world.sessions.values()]) if (session.isIdle || session.isIdlePinned) session.end(refusal('shuttingDown'));
+    for (const session of [...this.#world.sessions.values()])
+      if (session.isIdle || session.isIdlePinned) session.end(refusal('shuttingDown'));
     if (this.#world.sessions.size === 0) this.#draining();
   }
 

@@ -78,7 +78,8 @@ export class Reception {
     const kept = new Map([...parameters].filter(([name]) => !unknown.includes(name)));
     const request: Request = { user, database, minor, parameters: kept };
     const replication = parameters.get('replication');
-    if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication)) return this.#replicate(channel, request, admitted);
+    if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication))
+      return this.#replicate(channel, request, admitted);
     await this.#open(channel, request, admitted);
   }
 
@@ -167,7 +168,9 @@ export class Reception {
     this.#passing.add(channel.socket);
     channel.socket.once('close', () => this.#passing.delete(channel.socket));
     const statuses = [...server.reported.values].map(([key, value]) => parameterStatus(key, value));
-    channel.socket.write(Buffer.concat([authenticationOk(), ...statuses, backendKeyData(server.pid, server.secret), readyForQuery('I')]));
+    channel.socket.write(
+      Buffer.concat([authenticationOk(), ...statuses, backendKeyData(server.pid, server.secret), readyForQuery('I')]),
+    );
     channel.handTo(fromClient);
   }
 

@@ -1,13 +1,13 @@
-import { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
-import { query } from '#wire/encode-frontend.ts';
 import { errorResponse } from '#wire/encode-backend.ts';
+import { query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
 import { Outgoing } from './outgoing.ts';
 import type { PreparedOnServer } from './prepared-on-server.ts';
-import { Reported } from './reported.ts';
+import type { Reported } from './reported.ts';
 import { Tail } from './tail.ts';
 import { TRANSACTION } from './transaction-status.ts';
 

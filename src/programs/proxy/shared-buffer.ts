@@ -1,4 +1,4 @@
-import { createServer, Socket, type Server, type SocketConstructorOpts } from 'node:net';
+import { createServer, type Server, Socket, type SocketConstructorOpts } from 'node:net';
 
 /** A whole result of most statements; four times what a socket's buffer on loopback hands over at once. */
 const BYTES = 64 * 1024;
