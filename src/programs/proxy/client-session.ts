@@ -356,7 +356,7 @@ export class ClientSession implements Borrower {
       this.inFlight.clear();
       return;
     }
-    for (const resolve of this.#freed.splice(0)) resolve();
+    this.onQuiet();
     this.home.stats.transactions += 1;
     this.#transactionEnded(server, group);
   }
@@ -441,6 +441,10 @@ export class ClientSession implements Borrower {
   whenFree(): Promise<void> {
     if (this.#isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#freed.push(resolve));
+  }
+
+  onQuiet(): void {
+    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
   }
 
   get #isQuiet(): boolean {

@@ -25,6 +25,8 @@ export interface Borrower {
   readonly socket: Socket;
   /** A group of the borrower has been answered in full. */
   onReady(group: Group): void;
+  /** A question of the proxy has been answered, and nothing else is under way. */
+  onQuiet(): void;
   /** The server asks for COPY data, or takes them no more. */
   onCopyIn(active: boolean): void;
   onParameter(name: string, value: string): void;
@@ -231,7 +233,11 @@ export class ServerConnection {
     this.status = bytes[from + 5] as number;
     const group = this.expected.shift();
     if (group === undefined) return this.close('the server said that it is ready without having been asked');
-    if (group.question !== null) return group.question.onDone(group.failed);
+    if (group.question !== null) {
+      group.question.onDone(group.failed);
+      if (!this.isBusy) this.borrower?.onQuiet();
+      return;
+    }
     if (group.doubtful) this.#doubt(group);
     group.undoUnconfirmed();
     if (this.borrower === null) return;
