@@ -11,12 +11,12 @@ import * as encode from './encode-backend.ts';
 import { tlsServerEndPoint } from './end-point-hash.ts';
 import { readStartup } from './read-startup.ts';
 import { ScramServer } from './scram-server.ts';
-import { buildScramVerifier, parseScramVerifier } from './scram-verifier.ts';
+import { buildAnyScramVerifier, parseScramVerifier } from './scram-verifier.ts';
 import { FrameChannel } from './testing/frame-channel.ts';
 import { ECDSA_SHA384, ED25519, PSS_SHA512, type SelfSigned, selfSigned } from './testing/self-signed.ts';
 
 const PASSWORD = 'I\u00ad\u2168-geheim';
-const VERIFIER = parseScramVerifier(buildScramVerifier(PASSWORD)) ?? null;
+const VERIFIER = parseScramVerifier(await buildAnyScramVerifier(PASSWORD)) ?? null;
 
 /** What a server may say of itself: with a certificate it offers TLS, and -PLUS unless it is told not to. */
 interface Face {
