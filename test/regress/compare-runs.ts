@@ -40,7 +40,7 @@ export function compareRuns(
 function diffTexts(direct: string | undefined, through: string | undefined, folder: string): string {
   if (direct === through) return '';
   const files = [direct, through].map((text, index) => {
-    const file = join(folder, ['direct', 'through'][index] ?? '');
+    const file = join(folder, ['direct.out', 'through.out'][index] ?? '');
     writeFileSync(file, text ?? 'This test did not run.\n', 'latin1');
     return file;
   });
