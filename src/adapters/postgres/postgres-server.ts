@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Incarnation } from '#domain/member.ts';
+import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
@@ -27,6 +28,7 @@ import { OwnedFiles, readIfThere } from './owned-files.ts';
 import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions } from './postgres-options.ts';
 import { Postmaster } from './postmaster.ts';
 import { RoleFile } from './role-file.ts';
+import { RoleReader } from './role-reader.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
 import { serverSettings } from './server-settings.ts';
 import { NoAnswer, Session } from './session.ts';
@@ -45,6 +47,8 @@ export interface PostgresServer extends ServerPort {
   reload(): boolean;
   /** The names of the parameters that only a restart brings into force. Rejects when no server answers. */
   pendingRestart(): Promise<readonly string[]>;
+  /** For a proxy. Null: no such role, or one of the agents' own. Rejects when no server answers in time. */
+  lookup(role: string, database: string): Promise<RoleFacts | null>;
   /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
   useTls(tls: TlsIdentity): Promise<void>;
 }
@@ -59,6 +63,7 @@ class LocalServer implements PostgresServer {
   readonly #observing: Session;
   readonly #freshness = new Freshness();
   readonly #upkeep: Upkeep;
+  readonly #roles: RoleReader;
   #running: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
 
   constructor(options: PostgresOptions) {
@@ -93,6 +98,7 @@ class LocalServer implements PostgresServer {
         syncInForce: undefined,
         startedAt: undefined,
         walSizes: DEFAULT_WAL_SIZES,
+        byCertificate: new Set(),
       },
       openSession: (change = {}) => new Session({ ...settings, name: 'matriarch agent', ...change }),
     };
@@ -103,6 +109,11 @@ class LocalServer implements PostgresServer {
       memory.startedAt = undefined;
     });
     this.#upkeep = new Upkeep(this.#context);
+    this.#roles = new RoleReader(this.#context);
+  }
+
+  lookup(role: string, database: string): Promise<RoleFacts | null> {
+    return this.#roles.lookup(role, database);
   }
 
   async observe(_incarnation: Incarnation): Promise<ServerView> {
@@ -226,6 +237,7 @@ class LocalServer implements PostgresServer {
     this.#context.postmaster.close();
     this.#observing.drop();
     this.#context.work.drop();
+    this.#roles.drop();
   }
 }
 

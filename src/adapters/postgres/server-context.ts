@@ -40,6 +40,8 @@ export interface ServerMemory {
   /** The end of the valid WAL when the server was started: it does not tell itself before it has replayed as far. */
   startedAt: Position | undefined;
   walSizes: WalSizes;
+  /** The roles that the server lets a proxy in as, by its certificate. */
+  byCertificate: ReadonlySet<string>;
 }
 
 export interface JobContext extends ServerContext {
