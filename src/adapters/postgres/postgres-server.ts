@@ -5,6 +5,7 @@ import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
+import { CertifiedRoles } from './certified-roles.ts';
 import { Freshness } from './freshness.ts';
 import { Histories } from './histories.ts';
 import { failureOf, messageOf } from './job-error.ts';
@@ -39,6 +40,7 @@ import { useTls } from './use-tls.ts';
 import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
+const KEEP_ACCESS_EVERY_MS = 1000;
 
 export interface PostgresServer extends ServerPort {
   /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */
@@ -49,6 +51,8 @@ export interface PostgresServer extends ServerPort {
   pendingRestart(): Promise<readonly string[]>;
   /** For a proxy. Null: no such role, or one of the agents' own. Rejects when no server answers in time. */
   lookup(role: string, database: string): Promise<RoleFacts | null>;
+  /** Roles that a proxy cannot log in as by its certificate, though nothing but their name is against it. */
+  readonly refusedRoles: readonly string[];
   /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
   useTls(tls: TlsIdentity): Promise<void>;
 }
@@ -64,6 +68,9 @@ class LocalServer implements PostgresServer {
   readonly #freshness = new Freshness();
   readonly #upkeep: Upkeep;
   readonly #roles: RoleReader;
+  readonly #certified: CertifiedRoles;
+  #keepingAccess: Promise<void> | undefined;
+  #accessKeptAt = Number.NEGATIVE_INFINITY;
   #running: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
 
   constructor(options: PostgresOptions) {
@@ -98,6 +105,7 @@ class LocalServer implements PostgresServer {
         syncInForce: undefined,
         startedAt: undefined,
         walSizes: DEFAULT_WAL_SIZES,
+        certified: [],
         byCertificate: new Set(),
       },
       openSession: (change = {}) => new Session({ ...settings, name: 'matriarch agent', ...change }),
@@ -110,10 +118,19 @@ class LocalServer implements PostgresServer {
     });
     this.#upkeep = new Upkeep(this.#context);
     this.#roles = new RoleReader(this.#context);
+    this.#certified = new CertifiedRoles(this.#context, this.#roles);
   }
 
-  lookup(role: string, database: string): Promise<RoleFacts | null> {
-    return this.#roles.lookup(role, database);
+  async lookup(role: string, database: string): Promise<RoleFacts | null> {
+    const facts = await this.#roles.lookup(role, database);
+    if (facts === null || facts.byCertificate || !this.#certified.isWantedFor(facts)) return facts;
+    // Made a moment ago: nobody waits for the next look.
+    await this.#keepAccess().catch(() => {});
+    return { ...facts, byCertificate: this.#context.memory.byCertificate.has(role) };
+  }
+
+  get refusedRoles(): readonly string[] {
+    return this.#certified.refused;
   }
 
   async observe(_incarnation: Incarnation): Promise<ServerView> {
@@ -155,13 +172,36 @@ class LocalServer implements PostgresServer {
   /** Beside the look, and between jobs. What fails is tried again with the next one. */
   #keepUp(found: Look): void {
     if (!found.inRecovery) this.#upkeep.flush(found, this.#observing).catch(() => {});
-    if (this.#running !== undefined || !this.#upkeep.needsUndo(found)) return;
-    const done = this.#upkeep.undo().catch((error: unknown) => this.#context.log(messageOf(error)));
-    const current = { controller: new AbortController(), done };
+    if (performance.now() - this.#accessKeptAt > KEEP_ACCESS_EVERY_MS)
+      this.#keepAccess().catch((error: unknown) => this.#context.log(messageOf(error)));
+    if (this.#running === undefined && this.#upkeep.needsUndo(found)) void this.#between(() => this.#upkeep.undo());
+  }
+
+  /** Between two jobs, as one: the next job waits, and a stop aborts it. */
+  #between(work: (context: JobContext) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    const context = { ...this.#context, signal: controller.signal, incarnation: '', onProgress: () => {} };
+    const done = work(context).catch((error: unknown) => this.#context.log(messageOf(error)));
+    const current = { controller, done };
     this.#running = current;
-    void done.then(() => {
+    return done.then(() => {
       if (this.#running === current) this.#running = undefined;
     });
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the same. Not while a job runs. */
+  #keepAccess(): Promise<void> {
+    this.#keepingAccess ??= this.#keepAccessOnce().finally(() => {
+      this.#keepingAccess = undefined;
+    });
+    return this.#keepingAccess;
+  }
+
+  async #keepAccessOnce(): Promise<void> {
+    this.#accessKeptAt = performance.now();
+    const behind = await this.#certified.isBehind();
+    if (!behind || this.#running !== undefined || this.pid() === undefined) return;
+    await this.#between((context) => this.#certified.apply(context));
   }
 
   async run(job: ServerJob, incarnation: Incarnation, onProgress: (text: string) => void): Promise<JobResult> {

@@ -17,6 +17,7 @@ import { haSettings } from '#domain/config/ha-settings.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
+import type { ExplainLine } from '#domain/status.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
@@ -140,7 +141,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     decisions: face.decisions,
     status: () =>
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
-    notes: () => [...certificates.explain(), ...face.notes()],
+    notes: () => [...certificates.explain(), ...face.notes(), ...notesOnRoles(server.refusedRoles)],
     command: (request, aborted) => {
       const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
       // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
@@ -163,6 +164,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   proxies.close();
   await watchmen.stop(signal.aborted);
   for (const part of [server, store, checker]) await part.close();
+}
+
+function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {
+  return refused.map((name) => ({
+    rule: 'proxy',
+    holds: false,
+    text: `no proxy can log in as ${JSON.stringify(name)} by its certificate: no file of PostgreSQL can express the name`,
+    toChange: 'a password (SCRAM) for the role, or another name',
+  }));
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>;
