@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { callApi } from '#adapters/http/call-api.ts';
 import type { AgentTarget } from '#adapters/proxy-link/agent-link.ts';
 import { type AgentTopology, openAgentTopology } from '#adapters/proxy-link/agent-topology.ts';
-import { issueCertificate } from '#adapters/tls/authority.ts';
-import { readAuthority, type TlsIdentity } from '#adapters/tls/tls-files.ts';
+import { readProxyTls } from '#adapters/tls/proxy-files.ts';
+import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
 import type { TopologyView } from '#domain/ports/topology.ts';
-import { PROXY_NAME } from '#domain/proxy-names.ts';
 import { signal, TestCluster } from '../support/test-cluster.ts';
 
 // What a proxy hears from real agents. The tests build on each other.
@@ -17,8 +18,7 @@ const open: AgentTopology[] = [];
 
 beforeAll(async () => {
   cluster = await TestCluster.start();
-  const authority = await readAuthority(cluster.paths.authority);
-  tls = { ca: authority.certificate, ...(await issueCertificate(authority, { name: PROXY_NAME, hosts: [] })) };
+  tls = (await readProxyTls(cluster.paths.proxy)).agents;
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((topology) => topology.close()));
@@ -61,6 +61,53 @@ test('one agent is enough to learn of all, by TLS', async () => {
   expect(found.epoch).toBe(await cluster.epoch());
   expect(found.servers.map(({ name }) => name)).toEqual(cluster.names);
   expect(topology.capacity).toEqual({ maxConnections: 100, reservedConnections: 5 });
+});
+
+test('the certificate of a proxy opens nothing that changes anything', async () => {
+  const target = { ...(byTls('n1') as { name: string; host: string; port: number }), tls };
+  expect((await callApi(target, 'GET', '/status')).json).toMatchObject({ self: { name: 'n1' } });
+  expect((await callApi(target, 'GET', '/health')).status).toBe(200);
+  for (const path of ['/switchover', '/failover', '/restart', '/reinit', '/forget', '/pause', '/resume', '/shutdown'])
+    await expect(callApi(target, 'POST', path, { body: {} })).rejects.toMatchObject({ code: 'api.forbidden' });
+  await expect(callApi(target, 'PUT', '/config', { body: {} })).rejects.toMatchObject({ code: 'api.forbidden' });
+  for (const path of ['/config', '/explain', '/history'])
+    await expect(callApi(target, 'GET', path)).rejects.toMatchObject({ code: 'api.forbidden' });
+});
+
+test('the agents know nobody by a certificate of the authority of the proxies', async () => {
+  const { servers } = await readProxyTls(cluster.paths.proxy);
+  const target = { ...(byTls('n1') as { name: string; host: string; port: number }), tls: { ca: tls.ca, ...servers } };
+  await expect(callApi(target, 'GET', '/status')).rejects.toMatchObject({ code: 'api.forbidden' });
+  const topology = openTopology([byTls('n1')], target.tls);
+  await expect(topology.lookup('postgres', 'postgres', { fresh: true })).rejects.toMatchObject({ code: 'proxy.rolesUnknown' });
+});
+
+test('by the files that came with the cluster a proxy gets in as a role without a password, at every member', async () => {
+  const topology = openTopology(bySocket());
+  await view(topology, ({ primary, servers }) => primary !== null && servers.length === 3);
+  await cluster.sql('create role bare login');
+  expect(await topology.lookup('bare', 'postgres', { fresh: true })).toMatchObject({ byCertificate: true, verifier: null });
+  const { agents, servers } = await readProxyTls(cluster.paths.proxy);
+  for (const { host, port } of topology.view.servers) {
+    const ssl = { ca: agents.ca, cert: servers.certificate, key: servers.key };
+    const name = await cluster.until(
+      'a login by certificate',
+      async () => {
+        const client = new Client({ host, port, user: 'bare', database: 'postgres', ssl });
+        client.on('error', () => {});
+        try {
+          await client.connect();
+          return (await client.query('select current_user as name')).rows[0]?.name as string;
+        } catch {
+          return undefined;
+        } finally {
+          await client.end().catch(() => {});
+        }
+      },
+      10_000,
+    );
+    expect(name).toBe('bare');
+  }
 });
 
 test('by the Unix sockets of the owner the socket of each server comes along', async () => {
@@ -221,14 +268,13 @@ test('a stopped agent of the primary changes nothing until somebody else leads',
 
 async function expectNothingToChange(happens: (name: string) => Promise<void>): Promise<void> {
   const topology = openTopology(bySocket());
-  const before = await view(topology, named);
+  const before = await view(topology, ({ primary, servers }) => primary !== null && servers.every(({ socketDir }) => socketDir));
   const name = before.primary?.name ?? '';
   const seen: TopologyView[] = [];
   topology.subscribe((next) => void seen.push(next));
   await happens(name);
-  await view(topology, named);
-  expect(topology.view).toEqual(before);
-  expect(seen.filter(({ epoch, holding }) => epoch !== before.epoch || holding)).toEqual([]);
+  expect(topology.view).toBe(before);
+  expect(seen).toEqual([]);
 }
 
 test('an agent of the primary that is killed and comes back changes nothing', () =>
