@@ -134,10 +134,6 @@ export const ERRORS = {
     meaning: 'The body of the request is larger than 1 MiB.',
     next: 'Send less.',
   },
-  'proxy.rolesUnknown': {
-    meaning: 'No agent of the cluster tells the proxy who may log in, and nothing is remembered of the role.',
-    next: 'Run `matriarch status`: at least one agent must run, its server must answer, and the proxy must reach it.',
-  },
   'guard.failed': {
     meaning: 'The guard, without which a member does not lead, could not be started.',
     next: 'Look at guard.log in the logs of the member; check that this user may start processes.',
