@@ -56,7 +56,9 @@ test('and whatever other characters it has', async () => {
   const leftToRight = fc.oneof(
     fc.integer({ min: 0x20, max: 0x3ff }),
     fc.integer({ min: 0x1e00, max: 0x206f }),
-    fc.integer({ min: 0x2070, max: 0x33ff }),
+    // Without U+2135 to U+2138, which become right-to-left.
+    fc.integer({ min: 0x2070, max: 0x2134 }),
+    fc.integer({ min: 0x2139, max: 0x33ff }),
     fc.integer({ min: 0xf900, max: 0xfaff }),
     fc.integer({ min: 0xfe00, max: 0xfe4f }),
     fc.integer({ min: 0x1d400, max: 0x1d7ff }),

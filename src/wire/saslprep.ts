@@ -14,7 +14,8 @@ const REFUSED = new RegExp(
 
 /**
  * A password as PostgreSQL hashes it: prepared by SASLprep (RFC 4013), and as it stands where that refuses it, as it does an emoji.
- * Known to differ from PostgreSQL only where a right-to-left script meets a compatibility character such as U+2116.
+ * Known to differ from PostgreSQL only where a right-to-left script meets a compatibility character such as U+2116, or a
+ * letter meets U+2135.
  */
 export async function saslprep(password: string): Promise<string> {
   if (/^[\x20-\x7e]*$/.test(password) || REFUSED.test(password)) return password;
