@@ -74,6 +74,3 @@ export const UNREAD_HAZARDS: Hazards = createHazards({
   otherNames: ANY_EFFECT & ~(EFFECT.begins | EFFECT.rollsBack | EFFECT.copies),
   definitions: EFFECT.code,
 });
-export function buildHazards(_rows: readonly unknown[]): Hazards {
-  return NO_HAZARDS;
-}
