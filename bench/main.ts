@@ -1,11 +1,13 @@
-// Measurements: `npm run bench -- failover|footprint [OPTIONS]`. They need a quiet machine and assert nothing.
+// Measurements: `npm run bench -- failover|footprint|sql [OPTIONS]`. They need a quiet machine and assert nothing.
 import { parseArgs } from 'node:util';
 import { benchContest } from './contest.ts';
 import { benchFailover } from './failover.ts';
 import { benchFootprint } from './footprint.ts';
+import { benchSql } from './sql.ts';
 
 const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni] [-o json]
 npm run bench -- footprint [-o json]
+npm run bench -- sql [-o json]
 `;
 
 const { values, positionals } = parseArgs({
@@ -35,6 +37,8 @@ if (
   process.exitCode = await benchFailover({ runs, only: values.only, json, machines: values.machines });
 } else if (positionals[0] === 'footprint') {
   await benchFootprint(json);
+} else if (positionals[0] === 'sql') {
+  benchSql(json);
 } else {
   process.stderr.write(USAGE);
   process.exitCode = 2;
