@@ -61,7 +61,8 @@ export function createHazards({ names, otherNames = 0, definitions = 0, settings
   return { vocabulary: new Vocabulary(words), operators, foreignNames, otherNames, definitions, settings };
 }
 
-function isForeign(name: string): boolean {
+/** Whether a name of the catalog cannot be told apart from others by the bytes of a text. */
+export function isForeign(name: string): boolean {
   return name.includes('"') || Buffer.byteLength(name) !== name.length || name.length > NAME_BYTES;
 }
 

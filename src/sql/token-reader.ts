@@ -28,8 +28,10 @@ export class TokenReader {
   settings: string[] = [];
   allSettings = false;
   hazards: Hazards = NO_HAZARDS;
-  /** For bodies of functions: the words of the vocabulary that were met; INTO is an assignment there, not a new table. */
+  /** For bodies of functions: the words of the vocabulary that were met. */
   met: Set<number> | null = null;
+  /** In PL/pgSQL, INTO names a variable and no new table. */
+  assigns = false;
   readonly #setConfig = new SetConfigCall();
 
   open(bytes: Uint8Array, start: number, end: number, hazards: Hazards): void {
@@ -110,7 +112,7 @@ export class TokenReader {
     if (afterDot && keyword !== SET_CONFIG) return;
     this.keyword = keyword;
     this.effects |= vocabulary.keywordEffects[word] as number;
-    if (keyword === INTO && before !== INSERT && before !== MERGE && this.met === null) this.effects |= WRITES | TEMPORARY;
+    if (keyword === INTO && before !== INSERT && before !== MERGE && !this.assigns) this.effects |= WRITES | TEMPORARY;
   }
 
   #meetName(kind: number): void {

@@ -27,8 +27,8 @@ export interface SessionHome {
   readonly statements: Statements;
   readonly preparedPerServer: number;
   hazards(): Hazards;
-  /** `hazards` may be behind what is defined. */
-  readonly isStale: boolean;
+  /** Settings that no view lists, as far as they are known; with those that a session has just named. */
+  customSettings(named: ReadonlySet<string>): readonly string[];
   /** A connection at once, or null: `granted` or `refused` follows. */
   checkout(session: ClientSession): ServerConnection | null;
   release(server: ServerConnection): void;
@@ -234,7 +234,6 @@ export class ClientSession implements Borrower {
     this.#count();
     this.traces.add(facts);
     const { effects } = facts;
-    if (this.home.isStale) this.traces.effects |= EFFECT.code;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
@@ -384,7 +383,7 @@ export class ClientSession implements Borrower {
 
   #probe(server: ServerConnection): void {
     const traces = this.traces.take();
-    const probe = probeFor(traces, this.pins, this.login, this.home.hazards().settings);
+    const probe = probeFor(traces, this.pins, this.login, this.home.customSettings(traces.settings));
     this.home.stats.probes += 1;
     this.#probing = true;
     let row: readonly (string | null)[] | undefined;

@@ -1,4 +1,5 @@
-import { buildHazards, type Hazards, NO_HAZARDS } from '#sql/hazards.ts';
+import { buildHazards, type HazardRow } from '#sql/build-hazards.ts';
+import { type Hazards, UNREAD_HAZARDS } from '#sql/hazards.ts';
 import { HAZARD_EPOCH_QUERY, SESSION_HAZARDS_QUERY } from '#sql/session-hazards-query.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import { Notifications } from './notifications.ts';
@@ -9,12 +10,14 @@ import type { ServerConnection } from './server-connection.ts';
 const LOOK_EVERY_MS = 10_000;
 /** Definitions come in flocks: after the last known change they are read at most this often. */
 const READ_EVERY_MS = 500;
+const MAX_CUSTOM = 256;
 
 /** What one database defines that statements may run into, and who listens in it. */
 export class DatabaseWatch {
   readonly database: string;
   readonly notifications: Notifications;
-  hazards: Hazards = NO_HAZARDS;
+  #hazards: Hazards = UNREAD_HAZARDS;
+  readonly #custom = new Set<string>();
   #known = false;
   #stale = true;
   #epoch: string | null = null;
@@ -28,7 +31,21 @@ export class DatabaseWatch {
     });
   }
 
-  /** What is known may be wrong: any statement may run code that nobody has looked at. */
+  /** What is known may be wrong after a definition: until it has been read, any name may stand for anything. */
+  get hazards(): Hazards {
+    return this.#stale ? UNREAD_HAZARDS : this.#hazards;
+  }
+
+  /** Settings that no view lists, as far as anybody has named them. */
+  get customSettings(): readonly string[] {
+    return [...new Set([...this.#hazards.settings, ...this.#custom])];
+  }
+
+  /** Sessions have named these settings. */
+  noteSettings(names: Iterable<string>): void {
+    for (const name of names) if (name.includes('.') && this.#custom.size < MAX_CUSTOM) this.#custom.add(name);
+  }
+
   get isStale(): boolean {
     return this.#stale;
   }
@@ -61,15 +78,15 @@ export class DatabaseWatch {
   }
 
   #read(server: ServerConnection, epoch: string | null, done: () => void): void {
-    const rows: (readonly (string | null)[])[] = [];
+    const rows: HazardRow[] = [];
     server.ask(SESSION_HAZARDS_QUERY, {
       onRow: (message) => {
-        const row = readDataRow(message);
-        if (row !== undefined) rows.push(row);
+        const [kind, name, used = null, language = null, extension = null, body = null] = readDataRow(message) ?? [];
+        if (kind != null && name != null) rows.push({ kind, name, used, language, extension, body });
       },
       onDone: (error) => {
         if (error !== null) return this.#finish(done, true);
-        this.hazards = buildHazards(rows);
+        this.#hazards = buildHazards(rows);
         this.#epoch = epoch;
         this.#known = true;
         this.#finish(done, this.#stale);

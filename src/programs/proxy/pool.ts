@@ -90,8 +90,9 @@ export class Pool implements SessionHome {
     return this.watch.hazards;
   }
 
-  get isStale(): boolean {
-    return this.watch.isStale;
+  customSettings(named: ReadonlySet<string>): readonly string[] {
+    this.watch.noteSettings(named);
+    return this.watch.customSettings;
   }
 
   isHolding(): boolean {
