@@ -4,12 +4,15 @@ import { PIN, pinReasons } from '#core/pool/pins.ts';
 import type { SessionState } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
+import { quoteIdentifier } from '#sql/quote.ts';
 import type { StatementFacts } from '#sql/statement-facts.ts';
+import { readNotification } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
+import { MARKER } from './notifications.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
@@ -60,7 +63,14 @@ export class ClientSession implements Borrower {
   /** A hand-over that may fail is not yet answered. */
   #handingOver = false;
   probing = false;
+  /** Channels that its own connection listens to. */
+  listensHere: readonly string[] = [];
+  isMoving = false;
+  /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
+  marker: { readonly channel: string; readonly met: () => void } | null = null;
   #freed: (() => void)[] = [];
+  /** Notifications that came in the midst of a large row. */
+  #later: Buffer[] = [];
 
   constructor(parts: {
     socket: Socket;
@@ -164,6 +174,7 @@ export class ClientSession implements Borrower {
     this.traces.add(facts);
     const { effects } = facts;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
+    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
@@ -195,6 +206,13 @@ export class ClientSession implements Borrower {
     if (home.asksCurrval.value && server.numbersOf !== null && this.open === null)
       server.ask('DISCARD SEQUENCES', { onDone: () => {} });
     server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
+  }
+
+  /** The server says what it listens to (pg_listening_channels): what the shared listener does for it has to be there. */
+  #listenHere(): void {
+    const channels = this.home.sharedChannels(this).filter((channel) => !channel.startsWith(MARKER));
+    const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
+    if (channels.length > 0 && this.server?.status === TRANSACTION.idle) this.server.ask(sql, { onDone: () => {} });
   }
 
   // --- connections ------------------------------------------------------------------------------------------------------------
@@ -273,6 +291,7 @@ export class ClientSession implements Borrower {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) return;
     this.activeAt = performance.now();
+    if (this.#later.length > 0) for (const message of this.#later.splice(0)) this.deliver(message);
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
@@ -296,6 +315,7 @@ export class ClientSession implements Borrower {
       traces.clear();
     }
     if (this.pins === 0) this.#release(server);
+    else if (this.pins === PIN.listening) this.#move(server);
   }
 
   #release(server: ServerConnection): void {
@@ -307,8 +327,9 @@ export class ClientSession implements Borrower {
   /** Gives the connection back when nothing ties the session to it. */
   releaseIfFree(): void {
     const server = this.server;
-    if (server === null || server.isBusy || this.open !== null || this.pins !== 0 || this.probing) return;
-    if (server.status === TRANSACTION.idle && this.traces.effects === 0) this.#release(server);
+    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (this.pins === 0) this.#release(server);
+    else if (this.pins === PIN.listening) this.#move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
@@ -355,12 +376,41 @@ export class ClientSession implements Borrower {
     this.reported = this.reported.with(name, value);
   }
 
+  /** Of the connection that it has itself; what the shared listener delivers already is not told twice. */
   onNotification(message: Buffer): void {
-    this.notify?.(message);
+    const channel = readNotification(message)?.channel ?? '';
+    if (channel === this.marker?.channel) {
+      this.marker.met();
+      this.marker = { channel: '', met: () => {} };
+    } else if (!channel.startsWith(MARKER) && this.marker?.channel !== '' && !this.home.isShared(this, channel)) {
+      this.deliver(message);
+    }
   }
 
-  /** Set while this connection itself listens, until the shared listener has taken over. */
-  notify: ((message: Buffer) => void) | null = null;
+  deliver(message: Buffer): void {
+    if (this.closed) return;
+    if (this.server?.isMidMessage === true) {
+      if (this.#later.length < MOST_LATER) this.#later.push(message);
+      return;
+    }
+    toClients.open(this.socket);
+    toClients.add(message);
+    toClients.flush();
+  }
+
+  /** What it listens to is moved to the shared listener as soon as nothing else ties it to its connection. */
+  #move(server: ServerConnection): void {
+    if (this.isMoving) return;
+    this.isMoving = true;
+    this.home.listen(this, server, (error) => {
+      this.isMoving = false;
+      this.marker = null;
+      if (this.server !== server) return;
+      if (error !== null) return void setTimeout(() => this.releaseIfFree(), MOVE_AGAIN_MS).unref();
+      if (this.listensHere.length === 0) this.pins &= ~PIN.listening;
+      this.releaseIfFree();
+    });
+  }
 
   /** Its server is gone, with whatever was on it. */
   lost(server: ServerConnection, why: string): void {
@@ -369,7 +419,8 @@ export class ClientSession implements Borrower {
     server.borrower = null;
     this.#handingOver = false;
     this.probing = false;
-    this.notify = null;
+    this.marker = null;
+    this.listensHere = [];
     const isPinned = (this.pins & ~PIN.listening) !== 0;
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
@@ -444,6 +495,8 @@ export class ClientSession implements Borrower {
   }
 }
 
+const MOVE_AGAIN_MS = 1000;
+const MOST_LATER = 1000;
 /** More than one session has drawn numbers from sequences on a connection. */
 const SEVERAL = {};
 /** Time for the last words to arrive. */

@@ -149,13 +149,16 @@ export class Pool implements SessionHome {
     this.#world.ended(session);
   }
 
-  listen(
-    session: ClientSession,
-    server: ServerConnection,
-    channels: readonly string[],
-    done: (error: string | null) => void,
-  ): void {
-    this.watch.notifications.takeOver(session, server, channels, done);
+  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
+    this.watch.notifications.takeOver(session, server, done);
+  }
+
+  isShared(session: ClientSession, channel: string): boolean {
+    return this.watch.notifications.has(session, channel);
+  }
+
+  sharedChannels(session: ClientSession): string[] {
+    return this.watch.notifications.channelsOf(session);
   }
 
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {

@@ -24,13 +24,11 @@ export interface SessionHome {
   isHolding(): boolean;
   /** The texts of a transaction may have changed the catalog. */
   catalogChanged(): void;
-  /** Settles what LISTEN and UNLISTEN have done; `done` when the server connection is no longer needed for it. */
-  listen(
-    session: ClientSession,
-    server: ServerConnection,
-    channels: readonly string[],
-    done: (error: string | null) => void,
-  ): void;
+  /** Moves what the session listens to on `server` to the shared listener. */
+  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void;
+  /** The shared listener delivers this channel to the session. */
+  isShared(session: ClientSession, channel: string): boolean;
+  sharedChannels(session: ClientSession): string[];
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
   /** Sequences of this database and role are asked what was drawn last. */
   readonly asksCurrval: { value: boolean };

@@ -3,6 +3,7 @@ import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
+import { MARKER } from './notifications.ts';
 import type { ServerConnection } from './server-connection.ts';
 
 /**
@@ -43,11 +44,7 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = pins;
-  if (channels.length === 0) return;
-  session.pins |= PIN.listening;
-  home.listen(session, server, channels, (error) => {
-    if (session.server !== server) return;
-    if (error === null) session.pins &= ~PIN.listening;
-    session.releaseIfFree();
-  });
+  session.listensHere = channels.filter((channel) => !channel.startsWith(MARKER));
+  if (session.listensHere.length > 0) session.pins |= PIN.listening;
+  else if (!session.isMoving) session.pins &= ~PIN.listening;
 }
