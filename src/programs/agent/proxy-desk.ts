@@ -5,7 +5,6 @@ import { holdsLead } from '#core/ha/holds-lead.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import { roleOf } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 
 export interface ProxyDeskOptions {
@@ -72,13 +71,15 @@ export class ProxyDesk {
 
   async #hold(holding: Holding): Promise<void> {
     const { state, clock, log } = this.#options;
-    this.release();
+    // One that is under way goes over into this one: in between nothing is to begin.
+    this.#holding?.ended.abort();
     this.#holding = holding;
     this.#links.changed();
     const linked = this.#links.count;
     if (linked === 0) return;
     const startedAt = clock();
     const left = await this.#links.hold(state().config.timings.drainTimeoutMs, holding.ended.signal);
+    if (holding.ended.signal.aborted) return;
     const tookMs = Math.round(clock() - startedAt);
     if (left > 0) log.warn('proxies', `${left} of ${linked} proxies still have open transactions after ${tookMs} ms`);
     else log.info('proxies', `${linked === 1 ? 'the proxy holds' : `${linked} proxies hold`} new work after ${tookMs} ms`);
@@ -102,12 +103,13 @@ export class ProxyDesk {
     const state = current();
     const record = state.record?.value ?? null;
     const { name, host, port, api } = config;
+    const doesServe = serves(state, clock());
     const others = Object.values(state.members).filter((member) => member.name !== name);
     return {
       kind: 'view',
       member: name,
-      role: roleOf(state),
-      serves: serves(state, clock()),
+      role: doesServe ? 'primary' : state.server?.state === 'standby' ? 'standby' : 'none',
+      serves: doesServe,
       epoch: record?.epoch ?? 0,
       leader: record?.member ?? null,
       timeline: record?.timeline ?? 0,

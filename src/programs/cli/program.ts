@@ -269,8 +269,8 @@ function addMachines(program: Command): void {
 
 function addCertificates(program: Command): void {
   const certificates = group(program, 'certificates', 'the certificates of the cluster, renewed while it works');
-  command(certificates, 'renew', 'new certificates for every member, by the same authority').action(async (options) =>
-    (await import('./certificates.ts')).renew(options),
+  command(certificates, 'renew', 'new certificates for every member and the proxies, by the same authorities').action(
+    async (options) => (await import('./certificates.ts')).renew(options),
   );
   command(certificates, 'rotate', 'a new authority in three stages, each of which waits until every member has followed')
     .option('--applied', 'of the members whose agents do not answer, take it that they have the files')
