@@ -12,6 +12,8 @@ import { type RegressRun, runRegress } from './run-regress.ts';
 const USAGE = `npm run regress -- [--through ${INTERMEDIARIES.join('|')}] [--test NAME]... [--diffs FILE] [--verbose]
 `;
 
+const MOST_DIFF_CHARS = 4000;
+
 const { values } = parseArgs({
   options: {
     through: { type: 'string', default: 'matriarch' },
@@ -55,8 +57,6 @@ function describeRun({ through, seconds, failed, outputs, hung }: RegressRun): s
   const failures = failed.length === 0 ? 'none failed' : `failed: ${failed.join(', ')}`;
   return `  ${through}: ${outputs.size} tests in ${seconds.toFixed(0)} s, ${failures}\n${hung.map((query) => `  hung, and ended: ${query.split('\n')[0]}\n`).join('')}`;
 }
-
-const MOST_DIFF_CHARS = 4000;
 
 /** Returns the exit code: 1 when something differs that nothing explains. */
 function report(differences: readonly Difference[], { metrics, hung }: RegressRun): number {
