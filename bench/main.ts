@@ -1,4 +1,4 @@
-// Measurements: `npm run bench -- failover|footprint|proxy|soak [OPTIONS]`. They need a quiet machine and assert nothing.
+// Measurements: `npm run bench -- failover|footprint|proxy|soak|sql [OPTIONS]`. They need a quiet machine and assert nothing.
 import { parseArgs } from 'node:util';
 import { INTERMEDIARIES, type IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 import { benchContest } from './contest.ts';
@@ -7,12 +7,14 @@ import { benchFootprint } from './footprint.ts';
 import { MODES, type Mode } from './proxy/pgbench.ts';
 import { benchProxy } from './proxy.ts';
 import { benchSoak } from './soak.ts';
+import { benchSql } from './sql.ts';
 
 const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni] [-o json]
 npm run bench -- footprint [-o json]
 npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
                        [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
 npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERMEDIARIES.join('|')}] [--calm] [--memory-mb N] [-o json]
+npm run bench -- sql [-o json]
 `;
 
 const { values, positionals } = parseArgs({
@@ -47,8 +49,9 @@ async function main(): Promise<number | undefined> {
   if (positionals[0] === 'failover') return failover();
   if (positionals[0] === 'proxy') return proxy();
   if (positionals[0] === 'soak') return soak();
-  if (positionals[0] !== 'footprint') return undefined;
-  await benchFootprint(json);
+  if (positionals[0] === 'sql') benchSql(json);
+  else if (positionals[0] === 'footprint') await benchFootprint(json);
+  else return undefined;
   return 0;
 }
 

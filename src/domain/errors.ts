@@ -234,6 +234,18 @@ export const ERRORS = {
     meaning: 'A member does not use the new certificates yet. Everybody still trusts what is in use: nothing is cut off.',
     next: 'Bring the member up, or carry the files to its machine; then run the same command again: it goes on where it stopped.',
   },
+  'proxy.rolesUnknown': {
+    meaning: 'Nobody who knows the roles answers, and nothing about this one is remembered.',
+    next: 'Look at `matriarch status`, or at the servers that the proxy asks; it goes on by itself.',
+  },
+  'proxy.rolesUnreadable': {
+    meaning: 'The role that the proxy asks the servers by may not read `pg_authid`, so it cannot know who may log in.',
+    next: 'On the primary, in the database that the proxy asks in: `GRANT SELECT ON pg_catalog.pg_authid TO` that role.',
+  },
+  'proxy.serversUnreachable': {
+    meaning: 'The servers refuse the role, the password or the certificate that the proxy asks them by.',
+    next: 'Check `source` in the configuration of the proxy, and pg_hba.conf of the servers.',
+  },
   'internal.bug': {
     meaning: 'Matriarch met a state that it holds to be impossible.',
     next: 'Please report it with the message and the logs.',

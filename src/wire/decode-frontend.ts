@@ -50,7 +50,7 @@ export function readExecute(message: Buffer): { readonly portal: string; readonl
   return body.ended ? { portal, rows } : undefined;
 }
 
-/** `data`: null where the client sent none. */
+/** `data`: null where the client sent none; PostgreSQL then sends an empty AuthenticationSASLContinue, and reads on. */
 export function readSaslInitial(message: Buffer): { readonly mechanism: string; readonly data: Buffer | null } | undefined {
   const body = new BodyReader(message, FRONTEND.password);
   const mechanism = body.cString();

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TestServers } from '#adapters/postgres/testing/test-cluster.ts';
-import { buildScramVerifier, parseScramVerifier } from './scram-verifier.ts';
+import { buildAnyScramVerifier, parseScramVerifier } from './scram-verifier.ts';
 
 let servers: TestServers;
 let client: pg.Client;
@@ -22,7 +22,7 @@ async function storedFor(password: string): Promise<string> {
 async function sameAsPostgres(password: string): Promise<void> {
   const stored = await storedFor(password);
   const { salt, iterations } = parseScramVerifier(stored) ?? {};
-  expect(buildScramVerifier(password, salt, iterations), JSON.stringify(password)).toBe(stored);
+  expect(await buildAnyScramVerifier(password, salt, iterations), JSON.stringify(password)).toBe(stored);
 }
 
 test.each([
@@ -56,7 +56,9 @@ test('and whatever other characters it has', async () => {
   const leftToRight = fc.oneof(
     fc.integer({ min: 0x20, max: 0x3ff }),
     fc.integer({ min: 0x1e00, max: 0x206f }),
-    fc.integer({ min: 0x2070, max: 0x33ff }),
+    // Without U+2135 to U+2138, which become right-to-left.
+    fc.integer({ min: 0x2070, max: 0x2134 }),
+    fc.integer({ min: 0x2139, max: 0x33ff }),
     fc.integer({ min: 0xf900, max: 0xfaff }),
     fc.integer({ min: 0xfe00, max: 0xfe4f }),
     fc.integer({ min: 0x1d400, max: 0x1d7ff }),

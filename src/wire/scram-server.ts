@@ -48,10 +48,11 @@ export class ScramServer {
   /** `data`: of AuthenticationSASLContinue. */
   first(clientFirst: Buffer): { readonly ok: true; readonly data: Buffer } | ScramRefusal {
     return orRefusal(() => {
-      this.#enter('first', 'final');
+      this.#enter('first');
       this.#readFirst(clientFirst);
       const { salt, iterations } = this.#verifier;
       this.#serverFirst = `r=${this.#nonce},s=${salt.toString('base64')},i=${iterations}`;
+      this.#state = 'final';
       return { ok: true, data: Buffer.from(this.#serverFirst, 'latin1') } as const;
     });
   }
@@ -62,7 +63,7 @@ export class ScramServer {
    */
   final(clientFinal: Buffer): { readonly ok: true; readonly data: Buffer; readonly clientKey: Buffer } | ScramRefusal {
     return orRefusal(() => {
-      this.#enter('final', 'done');
+      this.#enter('final');
       const { proof, withoutProof } = this.#readFinal(clientFinal);
       const authMessage = Buffer.from(`${this.#clientFirstBare},${this.#serverFirst},${withoutProof}`, 'latin1');
       const clientKey = xor(proof, hmac(this.#verifier.storedKey, authMessage));
@@ -76,7 +77,7 @@ export class ScramServer {
     });
   }
 
-  #enter(expected: 'first' | 'final', next: 'final' | 'done'): void {
+  #enter(expected: 'first' | 'final'): void {
     if (this.#state !== expected) throw malformed('The message is out of order.');
     // Before anything is read: a message that was refused has no second try.
     this.#state = 'done';
@@ -84,7 +85,6 @@ export class ScramServer {
     if (mechanism !== SCRAM && !(mechanism === SCRAM_PLUS && channelBinding !== null)) {
       throw new ScramError('08P01', 'client selected an invalid SASL authentication mechanism');
     }
-    this.#state = next;
   }
 
   #readFirst(message: Buffer): void {

@@ -1,5 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '#sql/quote.ts';
-import { sameState, type SessionState } from './session-state.ts';
+import { type SessionState, sameState } from './session-state.ts';
 
 /** What makes a server connection that another session used ready for the next one. */
 export interface HandOver {

@@ -9,6 +9,7 @@ export const PIN = {
   listening: 1 << 6,
   unreadable: 1 << 7,
   privileged: 1 << 8,
+  backend: 1 << 9,
 } as const;
 
 export type PinReason = keyof typeof PIN;
@@ -23,6 +24,7 @@ export const PIN_REASONS: Readonly<Record<PinReason, string>> = {
   library: 'a library loaded by LOAD',
   listening: 'LISTEN, until the shared listener has taken it over',
   unreadable: 'session state that could not be read',
+  backend: 'state of the server process that nobody can read',
   privileged: 'a setting that the role itself may not make',
 };
 

@@ -78,12 +78,8 @@ export function probeFor(traces: Traces, pins: number, login: string, custom: re
     asks(EFFECT.locks, PIN.locks)
       ? "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_catalog.pg_backend_pid())"
       : 'NULL',
-    asks(EFFECT.cursors, PIN.cursors)
-      ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors c WHERE c.is_holdable)'
-      : 'NULL',
-    asks(EFFECT.listen | EFFECT.unlisten)
-      ? '(SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_listening_channels() c)'
-      : 'NULL',
+    asks(EFFECT.cursors, PIN.cursors) ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors c WHERE c.is_holdable)' : 'NULL',
+    asks(EFFECT.listen | EFFECT.unlisten) ? '(SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_listening_channels() c)' : 'NULL',
   ];
   return {
     sql: `SELECT ${columns.join(', ')}`,
@@ -119,7 +115,8 @@ function read({ row, before, pinned, states, effects, all, login }: Reading): Fo
   if (row.length !== 7) return undefined;
   const settings = new Map(all ? objectOf(listed) : before.settings);
   for (const [name, value] of objectOf(named)) {
-    if (value === null || value === NOBODY_ELSE[name] || (name === 'session_authorization' && value === login)) settings.delete(name);
+    if (value === null || value === NOBODY_ELSE[name] || (name === 'session_authorization' && value === login))
+      settings.delete(name);
     else settings.set(name, value);
   }
   const asked = (bit: number) => (effects & (bit | CODE)) !== 0;

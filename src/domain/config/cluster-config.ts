@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_TIMINGS } from '../timings.ts';
 import { OWNED_PARAMETERS, PARAMETER_CHOICES, PARAMETER_MINIMUM } from './owned-parameters.ts';
+import { sharedProxySchema } from './proxy-config.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 
 /** Milliseconds, or text with a unit (`1500ms`, `2s`). */
@@ -127,6 +128,9 @@ export const clusterConfigSchema = z.strictObject({
     .strictObject({ parameters: parameters.prefault({}) })
     .prefault({})
     .meta({ description: 'Settings of the PostgreSQL servers.' }),
+  proxy: sharedProxySchema.optional().meta({
+    description: 'For every proxy of the cluster, in force within seconds. What the file of a proxy says wins.',
+  }),
 });
 
 /** The dynamic configuration of a cluster: one document in the store under `config`, the same for every member. */

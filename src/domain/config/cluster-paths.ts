@@ -17,6 +17,8 @@ export function clusterPaths(dir: string) {
     authority: `${dir}/authority`,
     /** Its certificate, for clients (`sslrootcert`). No secret. */
     ca: `${dir}/ca.crt`,
+    /** What a proxy of the cluster shows. Owner only. */
+    proxy: `${dir}/proxy`,
     store: `${dir}/store.db`,
     /** Held by the process that supervises the cluster. */
     lock: `${dir}/supervisor.lock`,
@@ -41,6 +43,8 @@ export function machinesPaths(dir: string) {
     authority: `${dir}/authority`,
     /** Its certificate, for clients (`sslrootcert`). No secret. */
     ca: `${dir}/ca.crt`,
+    /** What a proxy of the cluster shows, for the machines where one runs. Owner only. */
+    proxy: `${dir}/proxy`,
     /** Exactly what belongs into the configuration folder of a member's machine. */
     machine: (name: MemberName) => machinePaths(`${dir}/${name}`),
   } as const;

@@ -14,6 +14,11 @@ function duration(minimumMs: number, maximumMs: number, description: string) {
     .meta({ description, example: '1500ms, 2s', unit: 'milliseconds' });
 }
 
+const address = z
+  .string()
+  .regex(/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/, 'must be HOST:PORT, with an IPv6 address in brackets')
+  .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'has no port between 0 and 65535');
+
 const DAY_MS = 86_400_000;
 
 const limits = z.strictObject({
@@ -96,3 +101,94 @@ export const proxyConfigSchema = z.strictObject({
     .meta({ description: 'Prometheus metrics at `/metrics`, health at `/health`, over HTTP. Absent: none.' }),
 });
 export type ProxyConfig = z.output<typeof proxyConfigSchema>;
+
+/** The same settings, each optional and without a default. */
+function withoutDefaults<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  const shape = Object.fromEntries(
+    Object.entries(schema.shape).map(([name, field]) => {
+      const bare = field instanceof z.ZodDefault ? (field.unwrap() as z.ZodType) : (field as z.ZodType);
+      return [name, (bare instanceof z.ZodOptional ? bare : bare.optional()).meta({ ...(field as z.ZodType).meta() })];
+    }),
+  ) as { [Key in keyof Shape]: z.ZodOptional<z.ZodType<number>> };
+  return z.strictObject(shape);
+}
+
+/** What the cluster's own configuration says of its proxies. The file of a proxy wins over it. */
+export const sharedProxySchema = z.strictObject({
+  limits: withoutDefaults(limits).optional().meta({ description: 'As `limits` of a proxy.' }),
+  timeouts: withoutDefaults(timeouts).optional().meta({ description: 'As `timeouts` of a proxy.' }),
+});
+export type SharedProxyConfig = z.output<typeof sharedProxySchema>;
+
+const agentsSource = z.strictObject({
+  kind: z.literal('agents').meta({ description: 'A cluster of Matriarch whose members have a machine each.' }),
+  agents: z
+    .array(address)
+    .min(1)
+    .max(32)
+    .meta({ description: '`host:port` of the API of the members. One that answers is enough; it names the others.' }),
+  tlsDir: path.meta({
+    description:
+      'The certificate that the agents know this proxy by: a folder with `ca.crt`, `member.crt` and `member.key` (PEM).',
+  }),
+});
+
+const clusterSource = z.strictObject({
+  kind: z.literal('cluster').meta({ description: 'A cluster that `matriarch up` made on this machine.' }),
+  dir: path.meta({ description: 'Its folder.' }),
+});
+
+const serversSource = z.strictObject({
+  kind: z.literal('servers').meta({ description: 'PostgreSQL servers without agents: somebody else promotes and demotes them.' }),
+  servers: z.array(address).min(1).max(32).meta({ description: '`host:port` of the primary and of every standby.' }),
+  user: z.string().min(1).meta({ description: 'The role that asks the servers. It must be able to read `pg_authid`.' }),
+  passwordFile: path.optional().meta({ description: 'Its password, in a file readable by its owner alone.' }),
+  database: z.string().min(1).default('postgres').meta({ description: 'The database that it asks in.' }),
+  tls: z
+    .strictObject({
+      mode: z.enum(['disable', 'require', 'verify-ca']).default('disable').meta({
+        description: 'For every connection to the servers, as the `sslmode` of libpq of that name.',
+      }),
+      caFile: path.optional().meta({ description: 'The authority that signed the certificates of the servers (PEM).' }),
+      certificateFile: path.optional().meta({ description: 'The certificate that the servers are shown (PEM).' }),
+      keyFile: path.optional().meta({ description: 'Its key (PEM).' }),
+    })
+    .prefault({}),
+  askEveryMs: duration(20, 60_000, 'How often each server is asked what it is.').default(200),
+  connectMs: duration(50, 60_000, 'How long a server may take to accept the connection that asks.').default(500),
+  answerMs: duration(50, 60_000, 'How long a server may take to say what it is.').default(1000),
+});
+
+function pairedFiles(value: { readonly certificateFile?: string | undefined; readonly keyFile?: string | undefined }): boolean {
+  return (value.certificateFile === undefined) === (value.keyFile === undefined);
+}
+
+/** The file of `matriarch proxy`. */
+export const proxyFileSchema = proxyConfigSchema
+  .extend({
+    source: z
+      .discriminatedUnion('kind', [agentsSource, clusterSource, serversSource])
+      .meta({ description: 'Where it learns who is the primary and who may log in.' }),
+    log: z
+      .strictObject({
+        level: z.enum(['debug', 'info', 'warn', 'error']).default('info').meta({ description: 'The least that is written.' }),
+        file: path.optional().meta({ description: 'Where. Opened anew on SIGHUP. Default: standard error.' }),
+      })
+      .prefault({}),
+  })
+  .superRefine((value, context) => {
+    const problem = (place: string[], message: string) =>
+      context.addIssue({ code: 'custom', path: place, message, input: value });
+    const { tls, source } = value;
+    if (!pairedFiles(tls)) problem(['tls', 'certificateFile'], 'and `keyFile` go together');
+    if (tls.mode === 'require' && tls.certificateFile === undefined)
+      problem(['tls', 'mode'], '`require` takes `certificateFile` and `keyFile`');
+    if (tls.clientCaFile !== undefined && tls.certificateFile === undefined)
+      problem(['tls', 'clientCaFile'], 'takes `certificateFile` and `keyFile`');
+    if (source.kind !== 'servers') return;
+    if (!pairedFiles(source.tls)) problem(['source', 'tls', 'certificateFile'], 'and `keyFile` go together');
+    if (source.tls.mode === 'verify-ca' && source.tls.caFile === undefined)
+      problem(['source', 'tls', 'mode'], '`verify-ca` takes `caFile`');
+  });
+export type ProxyFile = z.output<typeof proxyFileSchema>;
+export type ProxySource = ProxyFile['source'];

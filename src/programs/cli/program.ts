@@ -41,6 +41,7 @@ export function buildProgram(): Command {
     .configureOutput({ writeErr: () => {} });
   addLifecycle(program);
   addAgent(program);
+  addProxy(program);
   addStop(program);
   addViews(program);
   addRequests(program);
@@ -116,6 +117,24 @@ function addAgent(program: Command): void {
     .action(() => {
       throw new MatriarchError('usage.invalidArgument', '`agent` is run by bin/matriarch, and takes no options before it');
     });
+}
+
+function addProxy(program: Command): void {
+  program
+    .command('proxy')
+    .description(
+      'pool connections and follow the primary, until a signal: SIGTERM lets transactions end, a second one or SIGINT does not, SIGHUP reads the files anew',
+    )
+    .helpOption('-h, --help', 'print this help')
+    .addOption(new Option('--config <file>', 'the configuration of the proxy').env('MATRIARCH_PROXY_CONFIG'))
+    .option('--agents <addresses>', 'HOST:PORT of the APIs of the members, separated by commas')
+    .option('--tls-dir <dir>', 'with --agents: the certificate that the agents know the proxy by')
+    .option('--dir <dir>', 'the folder of a cluster of `up` on this machine')
+    .option('--servers <addresses>', 'HOST:PORT of PostgreSQL servers without agents, separated by commas')
+    .option('--user <role>', 'with --servers: the role that asks them')
+    .option('--password-file <file>', 'with --servers: its password, in a file readable by its owner alone')
+    .option('--listen <address>', 'HOST:PORT for clients (default: 127.0.0.1:6432)')
+    .action(async (options) => (await import('#programs/proxy/main.ts')).proxy(options));
 }
 
 function addStop(program: Command): void {

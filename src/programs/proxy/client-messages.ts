@@ -61,6 +61,7 @@ export class ClientMessages {
 
   /** What the socket has read; `bytes` is good until this returns. */
   receive(bytes: Buffer, length: number): void {
+    this.#session.activeAt = performance.now();
     if (this.#heldBytes > 0) return this.#hold(bytes, 0, length);
     this.#consume(bytes, length);
   }
@@ -236,7 +237,8 @@ export class ClientMessages {
       default:
         break;
     }
-    if (!session.ready(type, bytes, from, to)) return session.waitingSince === 0 && !session.isHandingOver && session.server === null;
+    if (!session.ready(type, bytes, from, to)) return false;
+    if (session.server === null) return true;
     return this.#work(type, bytes, from, to);
   }
 

@@ -1,11 +1,12 @@
 import type { Socket } from 'node:net';
 import { handOver } from '#core/pool/hand-over.ts';
-import { PIN } from '#core/pool/pins.ts';
+import { PIN, type PinReason, pinReasons } from '#core/pool/pins.ts';
 import { probeFor } from '#core/pool/probe.ts';
 import type { SessionState, SessionStates } from '#core/pool/session-state.ts';
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
 import type { Hazards } from '#sql/hazards.ts';
-import type { StatementFacts } from '#sql/read-statement.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -13,7 +14,7 @@ import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
 import { Preparing } from './preparing.ts';
-import { refusal, type Refusal } from './refusals.ts';
+import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { SessionTraces } from './session-traces.ts';
@@ -26,9 +27,13 @@ export interface SessionHome {
   readonly statements: Statements;
   readonly preparedPerServer: number;
   hazards(): Hazards;
+  /** Settings that no view lists, as far as they are known; with those that a session has just named. */
+  customSettings(named: ReadonlySet<string>): readonly string[];
   /** A connection at once, or null: `granted` or `refused` follows. */
   checkout(session: ClientSession): ServerConnection | null;
   release(server: ServerConnection): void;
+  /** Its client has left in the midst of something. */
+  abandon(server: ServerConnection): void;
   /** It will not be granted one. */
   withdraw(session: ClientSession): void;
   /** Nothing new may start: a switchover is on its way. */
@@ -36,7 +41,12 @@ export interface SessionHome {
   /** The texts of a transaction may have changed the catalog. */
   catalogChanged(): void;
   /** Settles what LISTEN and UNLISTEN have done; `done` when the server connection is no longer needed for it. */
-  listen(session: ClientSession, server: ServerConnection, channels: readonly string[], done: (error: string | null) => void): void;
+  listen(
+    session: ClientSession,
+    server: ServerConnection,
+    channels: readonly string[],
+    done: (error: string | null) => void,
+  ): void;
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
   /** Sequences of this database and role are asked what was drawn last. */
   readonly asksCurrval: { value: boolean };
@@ -47,7 +57,8 @@ export interface SessionHome {
 export interface SessionStats {
   transactions: number;
   statements: number;
-  pinnedStatements: number;
+  /** Statements that ran on a pinned connection, by reason. */
+  readonly pinned: Map<PinReason, number>;
   probes: number;
   handOvers: number;
   lostTransactions: number;
@@ -101,7 +112,7 @@ export class ClientSession implements Borrower {
   /** A hand-over that may fail is not yet answered. */
   #handingOver = false;
   #probing = false;
-  #lastFacts: StatementFacts | null = null;
+  #freed: (() => void)[] = [];
 
   constructor(parts: {
     socket: Socket;
@@ -218,19 +229,43 @@ export class ClientSession implements Borrower {
     toClients.flush();
   }
 
-  /** What a text that is about to run may do. */
+  /** What a text that is about to run may do. Answers with the bits of its group. */
   note(facts: StatementFacts): number {
-    this.home.stats.statements += 1;
-    if (this.pins !== 0) this.home.stats.pinnedStatements += 1;
+    this.#count();
     this.traces.add(facts);
-    this.#lastFacts = facts;
     const { effects } = facts;
-    if ((effects & EFFECT.currval) !== 0) this.home.asksCurrval.value = true;
+    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
       ((effects & EFFECT.begins) !== 0 ? GROUP.begins : 0)
     );
+  }
+
+  /** Something runs whose text is not at hand. */
+  noteUnknown(): number {
+    this.#count();
+    this.traces.effects |= EFFECT.code;
+    return GROUP.ends;
+  }
+
+  #count(): void {
+    this.home.stats.statements += 1;
+    if (this.pins !== 0)
+      for (const reason of pinReasons(this.pins))
+        this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
+  }
+
+  /** What currval() answers belongs to the session that drew: another one's is thrown away before it could be seen. */
+  #drawsNumbers(effects: number): void {
+    const { server, home } = this;
+    if (server === null) return;
+    const asks = (effects & EFFECT.currval) !== 0;
+    if (asks) home.asksCurrval.value = true;
+    if (server.numbersOf === this) return;
+    if (home.asksCurrval.value && server.numbersOf !== null && this.open === null)
+      server.ask('DISCARD SEQUENCES', { onDone: () => {} });
+    server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
   }
 
   // --- connections ------------------------------------------------------------------------------------------------------------
@@ -263,15 +298,15 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.reported !== this.reported) this.#report(server);
     if (server.session !== this.state) this.#handOver(server);
+    else if (server.reported !== this.reported) this.#report(server);
     if (this.#lost) this.#loseAgain(server);
   }
 
   #report(server: ServerConnection): void {
     toClients.open(this.socket);
     for (const message of server.reported.since(this.reported)) toClients.add(message);
-    toClients.flush();
+    if (!server.isBusy) toClients.flush();
     this.reported = server.reported;
   }
 
@@ -295,9 +330,11 @@ export class ClientSession implements Borrower {
       server.borrower = null;
       server.close('the settings of a session could not be restored on it');
       this.messages.refuse(refusal('stateLost', error));
-    } else if (waited && this.server === server) {
-      this.messages.resume();
+      return;
     }
+    if (this.server !== server) return;
+    if (server.reported !== this.reported) this.#report(server);
+    if (waited) this.messages.resume();
   }
 
   /** The session is where PostgreSQL would have it: inside a transaction that has failed. */
@@ -318,6 +355,7 @@ export class ClientSession implements Borrower {
       this.inFlight.clear();
       return;
     }
+    this.onQuiet();
     this.home.stats.transactions += 1;
     this.#transactionEnded(server, group);
   }
@@ -329,7 +367,7 @@ export class ClientSession implements Borrower {
       if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
-      if ((traces.effects & EFFECT.sequences) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
+      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
       if (traces.isProbeDue(this.pins)) return this.#probe(server);
       traces.clear();
@@ -345,7 +383,7 @@ export class ClientSession implements Borrower {
 
   #probe(server: ServerConnection): void {
     const traces = this.traces.take();
-    const probe = probeFor(traces, this.pins, this.login, this.home.hazards().settings);
+    const probe = probeFor(traces, this.pins, this.login, this.home.customSettings(traces.settings));
     this.home.stats.probes += 1;
     this.#probing = true;
     let row: readonly (string | null)[] | undefined;
@@ -356,7 +394,8 @@ export class ClientSession implements Borrower {
       onDone: (error) => {
         this.#probing = false;
         if (this.server !== server) return;
-        const found = error === null && row !== undefined ? probe.read(row, this.#baseOf(traces), this.pins, this.home.states) : undefined;
+        const found =
+          error === null && row !== undefined ? probe.read(row, this.#baseOf(traces), this.pins, this.home.states) : undefined;
         if (found === undefined) this.pins |= PIN.unreadable;
         else this.#learn(server, found.state, found.pins, found.channels);
         this.#releaseIfFree();
@@ -376,7 +415,8 @@ export class ClientSession implements Borrower {
       name === undefined || state.settings.has('application_name')
         ? state
         : this.home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-    server.session = state;
+    if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => {} });
+    server.session = restored;
     this.state = restored;
     // Its local buffers are sized for good by the first temporary table.
     if ((this.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
@@ -394,6 +434,42 @@ export class ClientSession implements Borrower {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null || this.pins !== 0 || this.#probing) return;
     if (server.status === TRANSACTION.idle && this.traces.effects === 0) this.#release(server);
+  }
+
+  /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
+  whenFree(): Promise<void> {
+    if (this.#isQuiet) return Promise.resolve();
+    return new Promise((resolve) => this.#freed.push(resolve));
+  }
+
+  onQuiet(): void {
+    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
+  }
+
+  get #isQuiet(): boolean {
+    const { server } = this;
+    return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
+  }
+
+  /** A cancel may go to the server: not while a commit waits, which would make it look done when it is not. */
+  get mayCancel(): boolean {
+    const group = this.server?.expected[0];
+    if (group === undefined || group.question !== null) return false;
+    const commits = (group.flags & GROUP.ends) !== 0;
+    return !commits && !(this.hidesWarnings && (group.flags & GROUP.reads) === 0);
+  }
+
+  /** The warning that a commit is not on its standby would not be sent. */
+  get hidesWarnings(): boolean {
+    const level = this.state.settings.get('client_min_messages') ?? '';
+    return level === 'error' || (this.traces.effects & EFFECT.messages) !== 0;
+  }
+
+  /** A statement that waits for a connection is given up. */
+  cancelWait(): void {
+    if (this.waitingSince === 0 || this.server !== null) return;
+    this.home.withdraw(this);
+    this.refused(refusal('cancelled'));
   }
 
   onCopyIn(active: boolean): void {
@@ -421,7 +497,8 @@ export class ClientSession implements Borrower {
     this.notify = null;
     const inTransaction = server.status !== TRANSACTION.idle;
     const groups = server.expected.filter((group) => group.question === null);
-    if (server.isMidMessage || (this.pins & ~PIN.listening) !== 0) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
+    if (server.isMidMessage || (this.pins & ~PIN.listening) !== 0)
+      return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.preparing.forgetServer();
     const first = groups[0];
@@ -471,6 +548,25 @@ export class ClientSession implements Borrower {
     toClients.flush();
   }
 
+  /** Query and idle-in-transaction timeouts; 0: none. */
+  checkTimeouts(now: number, world: { readonly config: ProxyConfig; cancel(server: ServerConnection): void }): void {
+    const { queryMs, idleInTransactionMs, clientIdleMs } = world.config.timeouts;
+    const forMs = now - this.activeAt;
+    const { server } = this;
+    if (server === null) {
+      if (clientIdleMs > 0 && this.isIdle && forMs > clientIdleMs) this.end(refusal('clientIdle'));
+    } else if (server.isBusy) {
+      if (queryMs > 0 && forMs > queryMs && this.mayCancel) world.cancel(server);
+    } else if (server.status !== TRANSACTION.idle && idleInTransactionMs > 0 && forMs > idleInTransactionMs) {
+      this.end(refusal('idleInTransaction'));
+    }
+  }
+
+  /** Between transactions on a connection of its own. */
+  get isIdlePinned(): boolean {
+    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
+  }
+
   // --- the end ---------------------------------------------------------------------------------------------------------------
 
   /** Says why and closes. */
@@ -492,6 +588,8 @@ export class ClientSession implements Borrower {
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     const server = this.server;
     this.server = null;
+    for (const resolve of this.#freed.splice(0)) resolve();
+    this.home.unlisten(this, 'all');
     if (server !== null) this.#giveBack(server);
     this.home.ended(this);
   }
@@ -511,11 +609,15 @@ export class ClientSession implements Borrower {
   }
 }
 
+/** More than one session has drawn numbers from sequences on a connection. */
+const SEVERAL = {};
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;
 const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
 const COMMIT = /^\s*(commit|end)\b/i;
 
 function canRepeat(group: Group, open: Group | null): boolean {
-  return group !== open && !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0;
+  return (
+    group !== open && !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0
+  );
 }

@@ -1,4 +1,5 @@
-import type { StatementFacts } from '#sql/read-statement.ts';
+import type { Hazards } from '#sql/hazards.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
 import { frame } from '#wire/frame.ts';
 import { BACKEND } from '#wire/message-types.ts';
 
@@ -10,7 +11,12 @@ export interface Statement {
 
   readonly nameBytes: Buffer;
   readonly message: Buffer;
-  readonly facts: StatementFacts;
+  /** Where its text is in `message`. */
+  readonly textStart: number;
+  readonly textEnd: number;
+  facts: StatementFacts;
+  /** What `facts` were read by: they are read again when definitions have changed. */
+  readBy: Hazards;
 }
 
 /** No client is likely to choose it; one that does gets its names refused as unknown, never another's statement. */

@@ -1,5 +1,5 @@
-import { EFFECT } from '#sql/effects.ts';
-import { readStatement, type StatementFacts } from '#sql/read-statement.ts';
+import { readStatement } from '#sql/read-statement.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -9,6 +9,7 @@ import { GROUP, Group, type Preparation } from './group.ts';
 import type { Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 /** The unnamed statement of a client, as it last prepared it. */
@@ -101,17 +102,18 @@ export class Preparing {
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
-    const facts = () => readStatement(bytes, nameEnd + 1, textEnd, session.home.hazards());
-    if (nameEnd === from + 5) return this.#parseUnnamed(server, facts(), bytes, from, to);
+    const hazards = session.home.hazards();
+    if (nameEnd === from + 5)
+      return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
     const message = bytes.subarray(from, to);
     const known = this.#names.get(name);
     if (known !== undefined) return this.#parseAgain(server, known, message);
-    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, facts);
-    if (statement.facts.named !== null) return this.#parseUnnamedTerms(server, statement, name);
+    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, hazards);
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
-      if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed) return this.#sayParsed(name, statement);
+      if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
+        return this.#sayParsed(name, statement);
       return this.#prepare(server, name, statement, true);
     }
     session.home.stats.preparedMisses += 1;
@@ -133,11 +135,6 @@ export class Preparing {
     group.parses = [...(group.parses ?? []), prepared(NOTHING, false)];
     this.#session.inFlight.spoil();
     toServers.add(renameParse(message, known.name));
-  }
-
-  /** A DEALLOCATE or EXECUTE that is prepared: its text names what only a server knows; it is prepared under its own name there. */
-  #parseUnnamedTerms(server: ServerConnection, statement: Statement, name: string): void {
-    this.#prepare(server, name, statement, false);
   }
 
   #prepare(server: ServerConnection, name: string, statement: Statement, again: boolean): void {
@@ -171,8 +168,9 @@ export class Preparing {
 
   #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
+    const flags = session.note(facts);
     const group = session.group(server);
-    group.flags = merge(group.flags, session.note(facts));
+    group.flags = merge(group.flags, flags);
     const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
     this.#unnamed = unnamed;
     server.unnamed = unnamed;
@@ -223,22 +221,19 @@ export class Preparing {
     const portalEnd = bytes.indexOf(0, from + 5);
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
+    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.hazards());
+    // Without a text: what SQL's PREPARE has made, perhaps.
+    const flags = facts === undefined ? session.noteUnknown() : session.note(facts);
     const group = session.group(server);
+    group.flags = merge(group.flags, flags);
     session.inFlight.keep(bytes, from, to);
-    if (nameEnd === portalEnd + 1) {
+    if (statement === null) {
       this.#ensureUnnamed(server);
-      if (this.#unnamed !== null) group.flags = merge(group.flags, session.note(this.#unnamed.facts));
       return toServers.pass(bytes, from, to);
     }
-    const statement = this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
-    if (statement === undefined) {
-      // What SQL's PREPARE has made, perhaps; its text is not at hand.
-      session.traces.effects |= EFFECT.code;
-      group.flags = GROUP.ends;
-      return toServers.pass(bytes, from, to);
-    }
+    if (statement === undefined) return toServers.pass(bytes, from, to);
     this.#ensure(server, statement);
-    group.flags = merge(group.flags, session.note(statement.facts));
     const { nameBytes } = statement;
     const size = to - from - 1 + nameBytes.length - (nameEnd - portalEnd);
     HEADER[0] = FRONTEND.bind;
@@ -290,10 +285,9 @@ export class Preparing {
   /** A function by its number: what it does is not known. */
   call(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    session.home.stats.statements += 1;
-    session.traces.effects |= EFFECT.code;
+    const flags = session.noteUnknown();
     session.inFlight.spoil();
-    server.expected.push(new Group(GROUP.ends, true, null));
+    server.expected.push(new Group(flags, true, null));
     toServers.pass(bytes, from, to);
   }
 }

@@ -28,6 +28,8 @@ export class Reported {
   /** What a client that was told `told` has to hear to know this. */
   since(told: Reported): Buffer[] {
     if (told === this) return [];
-    return [...this.values].filter(([name, value]) => told.values.get(name) !== value).map(([name, value]) => parameterStatus(name, value));
+    return [...this.values]
+      .filter(([name, value]) => told.values.get(name) !== value)
+      .map(([name, value]) => parameterStatus(name, value));
   }
 }

@@ -1,13 +1,13 @@
-import { type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
-import { query } from '#wire/encode-frontend.ts';
 import { errorResponse } from '#wire/encode-backend.ts';
+import { query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
 import { Outgoing } from './outgoing.ts';
 import type { PreparedOnServer } from './prepared-on-server.ts';
-import { Reported } from './reported.ts';
+import type { Reported } from './reported.ts';
 import { Tail } from './tail.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -25,6 +25,8 @@ export interface Borrower {
   readonly socket: Socket;
   /** A group of the borrower has been answered in full. */
   onReady(group: Group): void;
+  /** A question of the proxy has been answered, and nothing else is under way. */
+  onQuiet(): void;
   /** The server asks for COPY data, or takes them no more. */
   onCopyIn(active: boolean): void;
   onParameter(name: string, value: string): void;
@@ -54,9 +56,15 @@ export class ServerConnection {
   status: number = TRANSACTION.idle;
   borrower: Borrower | null = null;
   lastBorrower: object | null = null;
+  /** Whose numbers its sequences have given last. */
+  numbersOf: object | null = null;
+  /** Set by whoever waits for `cancels` to arrive. */
+  onCancelled: (() => void) | null = null;
   /** Cancel requests on their way: it is nobody else's until they have arrived. */
   cancels = 0;
   idleSince = 0;
+  /** Of a connection that listens for others. */
+  onNotification: ((message: Buffer) => void) | null = null;
   /** It is to be closed when it is free. */
   retired = false;
   closed = false;
@@ -90,14 +98,10 @@ export class ServerConnection {
     this.reported = parts.reported;
     this.prepared = parts.prepared;
     this.#events = parts.events;
-    this.socket.on('drain', () => this.onDrain?.());
     this.socket.on('end', () => this.close('the server closed the connection'));
     this.socket.on('error', (error: Error) => this.close(error.message));
     this.socket.on('close', () => this.close('the connection was lost'));
   }
-
-  /** Set by the borrower that waits for the server to read. */
-  onDrain: (() => void) | null = null;
 
   get isBusy(): boolean {
     return this.expected.length > 0;
@@ -203,7 +207,7 @@ export class ServerConnection {
         this.#parameter(bytes, from, to);
         break;
       case BACKEND.notificationResponse:
-        return this.borrower?.onNotification(Buffer.from(bytes.subarray(from, to)));
+        return this.#notified(Buffer.from(bytes.subarray(from, to)));
       case BACKEND.copyInResponse:
       case BACKEND.copyBothResponse:
         this.borrower?.onCopyIn(true);
@@ -229,7 +233,11 @@ export class ServerConnection {
     this.status = bytes[from + 5] as number;
     const group = this.expected.shift();
     if (group === undefined) return this.close('the server said that it is ready without having been asked');
-    if (group.question !== null) return group.question.onDone(group.failed);
+    if (group.question !== null) {
+      group.question.onDone(group.failed);
+      if (!this.isBusy) this.borrower?.onQuiet();
+      return;
+    }
     if (group.doubtful) this.#doubt(group);
     group.undoUnconfirmed();
     if (this.borrower === null) return;
@@ -263,14 +271,19 @@ export class ServerConnection {
     else if (type === BACKEND.errorResponse) group.failed ??= Buffer.from(bytes.subarray(from, to));
     else if (type === BACKEND.parameterStatus) this.#parameter(bytes, from, to);
     else if (type === BACKEND.commandComplete) this.#completed(bytes, from, to);
-    else if (type === BACKEND.notificationResponse) this.borrower?.onNotification(Buffer.from(bytes.subarray(from, to)));
+    else if (type === BACKEND.notificationResponse) this.#notified(Buffer.from(bytes.subarray(from, to)));
+  }
+
+  #notified(message: Buffer): void {
+    if (this.borrower === null) this.onNotification?.(message);
+    else this.borrower.onNotification(message);
   }
 
   /** What a server sends by itself: notices, parameters that a reload changed, notifications, and its farewell. */
   #unasked(type: number, bytes: Buffer, from: number, to: number): void {
     if (type === BACKEND.parameterStatus) return this.#parameter(bytes, from, to);
     const message = Buffer.from(bytes.subarray(from, to));
-    if (type === BACKEND.notificationResponse) return this.borrower?.onNotification(message);
+    if (type === BACKEND.notificationResponse) return this.#notified(message);
     if (type === BACKEND.errorResponse) {
       const fields = readErrorFields(message);
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();

@@ -1,4 +1,4 @@
-import { createServer, Socket, type Server, type SocketConstructorOpts } from 'node:net';
+import { createServer, type Server, Socket, type SocketConstructorOpts } from 'node:net';
 
 /** A whole result of most statements; four times what a socket's buffer on loopback hands over at once. */
 const BYTES = 64 * 1024;
@@ -56,7 +56,7 @@ export function adopt(accepted: Socket, receive: Receive): Socket | undefined {
   const handle = inner._handle;
   if (handle === null || typeof handle.readStart !== 'function') return undefined;
   inner._handle = null;
-  const socket = new Socket({ handle, ...readInto(receive) } as SocketConstructorOpts);
+  const socket = new Socket({ handle, ...readInto(receive) } as unknown as SocketConstructorOpts);
   accepted.removeAllListeners();
   handle.reading = true;
   handle.readStart();

@@ -15,6 +15,7 @@ export async function purgeCluster({ paths, description }: FolderCluster): Promi
     paths.connection,
     paths.authority,
     paths.ca,
+    paths.proxy,
     paths.agents,
     paths.supervisorLog,
     paths.lockHolder,

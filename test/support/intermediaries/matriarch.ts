@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { freePorts } from '../patroni-ports.ts';
 import { HOST, writeFor } from '../plain-server.ts';
 import { RunningProgram } from '../running-program.ts';
@@ -8,20 +9,26 @@ import type { Intermediary, IntermediaryOptions } from './intermediary.ts';
 const PROGRAM = join(import.meta.dirname, '..', '..', '..', 'bin', 'matriarch');
 
 /** The proxy as people start it by hand. */
-export async function startMatriarchProxy({ server, folder, tls }: IntermediaryOptions): Promise<Intermediary> {
+export async function startMatriarchProxy({ server, folder, tls, serversPerPool = 20 }: IntermediaryOptions): Promise<Intermediary> {
   mkdirSync(folder, { mode: 0o700 });
   const passwords = writeFor(undefined, join(folder, 'password'), `${server.superuser.password}\n`);
   const [port = 0, metricsPort = 0] = await freePorts(2);
-  const args = [
-    ...['--servers', `${server.host}:${server.port}`, '--user', server.superuser.user, '--password-file', passwords],
-    ...['--listen', `${HOST}:${port}`, '--metrics', `${HOST}:${metricsPort}`],
-  ];
-  if (tls !== undefined) {
-    const certificate = writeFor(undefined, join(folder, 'proxy.crt'), tls.certificate);
-    const key = writeFor(undefined, join(folder, 'proxy.key'), tls.key);
-    args.push('--tls-certificate', certificate, '--tls-key', key);
-  }
-  const program = new RunningProgram(PROGRAM, ['proxy', ...args], { cwd: folder });
+  const configuration = {
+    source: { kind: 'servers', servers: [`${server.host}:${server.port}`], user: server.superuser.user, passwordFile: passwords },
+    listen: { host: HOST, port },
+    metrics: { host: HOST, port: metricsPort },
+    limits: { serversPerPool, servers: 2 * serversPerPool },
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            certificateFile: writeFor(undefined, join(folder, 'proxy.crt'), tls.certificate),
+            keyFile: writeFor(undefined, join(folder, 'proxy.key'), tls.key),
+          },
+        }),
+  };
+  const file = writeFor(undefined, join(folder, 'proxy.yaml'), stringify(configuration));
+  const program = new RunningProgram(PROGRAM, ['proxy', '--config', file], { cwd: folder });
   await program.untilListening(HOST, port);
   return {
     name: 'matriarch',

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
+import { fail } from '#domain/errors.ts';
+import type { ClientTls } from './proxy.ts';
+
+/** What clients are shown; null when no TLS is offered. Errors: `tls.invalid` with the file that is missing or does not fit. */
+export function readClientTls({ mode, certificateFile, keyFile, clientCaFile }: ProxyConfig['tls']): ClientTls | null {
+  if (mode === 'disable' || certificateFile === undefined || keyFile === undefined) return null;
+  const tls = {
+    certificate: read(certificateFile),
+    key: read(keyFile),
+    ...(clientCaFile === undefined ? {} : { clientCa: read(clientCaFile) }),
+  };
+  try {
+    createSecureContext({ cert: tls.certificate, key: tls.key, ca: tls.clientCa });
+  } catch (error) {
+    fail('tls.invalid', `${certificateFile} and ${keyFile}: ${(error as Error).message}`, error);
+  }
+  return tls;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    return fail('tls.invalid', `${path}: ${(error as Error).message}`, error);
+  }
+}
