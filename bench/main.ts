@@ -1,4 +1,4 @@
-// Measurements: `npm run bench -- failover|footprint|proxy|sql [OPTIONS]`. They need a quiet machine and assert nothing.
+// Measurements: `npm run bench -- failover|footprint|proxy|soak|sql [OPTIONS]`. They need a quiet machine and assert nothing.
 import { parseArgs } from 'node:util';
 import { INTERMEDIARIES, type IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 import { benchContest } from './contest.ts';
@@ -6,12 +6,14 @@ import { benchFailover } from './failover.ts';
 import { benchFootprint } from './footprint.ts';
 import { MODES, type Mode } from './proxy/pgbench.ts';
 import { benchProxy } from './proxy.ts';
+import { benchSoak } from './soak.ts';
 import { benchSql } from './sql.ts';
 
 const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni] [-o json]
 npm run bench -- footprint [-o json]
 npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
                        [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
+npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERMEDIARIES.join('|')}] [--calm] [--memory-mb N] [-o json]
 npm run bench -- sql [-o json]
 `;
 
@@ -24,7 +26,12 @@ const { values, positionals } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
-    clients: { type: 'string', default: '1,8,64,200' },
+    clients: { type: 'string' },
+    minutes: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+    through: { type: 'string', default: 'matriarch' },
+    calm: { type: 'boolean', default: false },
+    'memory-mb': { type: 'string', default: '400' },
     modes: { type: 'string', default: MODES.join(',') },
     peers: { type: 'string', default: 'pgbouncer,pgpool' },
     without: { type: 'string' },
@@ -41,6 +48,7 @@ async function main(): Promise<number | undefined> {
   if (!['table', 'json'].includes(values.output)) return undefined;
   if (positionals[0] === 'failover') return failover();
   if (positionals[0] === 'proxy') return proxy();
+  if (positionals[0] === 'soak') return soak();
   if (positionals[0] === 'sql') benchSql(json);
   else if (positionals[0] === 'footprint') await benchFootprint(json);
   else return undefined;
@@ -56,7 +64,7 @@ async function failover(): Promise<number | undefined> {
 
 async function proxy(): Promise<number | undefined> {
   const [rounds, seconds, idle, copyMb] = [values.rounds, values.seconds, values.idle, values['copy-mb']].map(Number);
-  const clients = values.clients.split(',').map(Number);
+  const clients = (values.clients ?? '1,8,64,200').split(',').map(Number);
   const modes = values.modes.split(',') as Mode[];
   const peers = values.peers === 'none' ? [] : values.peers.split(',');
   const known = peers.every((peer) => INTERMEDIARIES.includes(peer as IntermediaryName));
@@ -73,6 +81,16 @@ async function proxy(): Promise<number | undefined> {
     tls: values.tls,
     json,
   });
+}
+
+async function soak(): Promise<number | undefined> {
+  const { calm } = values;
+  const through = values.through as IntermediaryName;
+  const [minutes = 0, maxResidentMb = 0] = [values.minutes, values['memory-mb']].map(Number);
+  const clients = Number(values.clients ?? 60);
+  const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
+  if (!INTERMEDIARIES.includes(through) || !(minutes > 0) || !(maxResidentMb > 0) || !isCount(clients)) return undefined;
+  return benchSoak({ through, minutes, clients, seed, calm, maxResidentMb, json });
 }
 
 function isCount(value: number | undefined): boolean {

@@ -8,27 +8,32 @@ import type { Intermediary, IntermediaryOptions } from './intermediary.ts';
 
 const PROGRAM = join(import.meta.dirname, '..', '..', '..', 'bin', 'matriarch');
 
-/** The proxy as people start it by hand. */
-export async function startMatriarchProxy({ server, folder, tls, serversPerPool = 20 }: IntermediaryOptions): Promise<Intermediary> {
+/** The proxy as people run it, in front of a server without an agent. */
+export async function startMatriarchProxy(options: IntermediaryOptions): Promise<Intermediary> {
+  const { server, folder, clients, serversPerPool = 20, tls } = options;
   mkdirSync(folder, { mode: 0o700 });
-  const passwords = writeFor(undefined, join(folder, 'password'), `${server.superuser.password}\n`);
+  const file = (name: string, text: string) => writeFor(undefined, join(folder, name), text);
   const [port = 0, metricsPort = 0] = await freePorts(2);
-  const configuration = {
-    source: { kind: 'servers', servers: [`${server.host}:${server.port}`], user: server.superuser.user, passwordFile: passwords },
+  const config = {
     listen: { host: HOST, port },
     metrics: { host: HOST, port: metricsPort },
-    limits: { serversPerPool, servers: 2 * serversPerPool },
-    ...(tls === undefined
-      ? {}
-      : {
-          tls: {
-            certificateFile: writeFor(undefined, join(folder, 'proxy.crt'), tls.certificate),
-            keyFile: writeFor(undefined, join(folder, 'proxy.key'), tls.key),
-          },
-        }),
+    limits: { clients: clients + 10, serversPerPool },
+    log: { level: 'warn' },
+    source: {
+      kind: 'servers',
+      servers: [`${server.host}:${server.port}`],
+      user: server.superuser.user,
+      passwordFile: file('password', `${server.superuser.password}\n`),
+      tls: { mode: tls === undefined ? 'disable' : 'require' },
+    },
+    ...(tls && {
+      tls: { mode: 'require', certificateFile: file('proxy.crt', tls.certificate), keyFile: file('proxy.key', tls.key) },
+    }),
   };
-  const file = writeFor(undefined, join(folder, 'proxy.yaml'), stringify(configuration));
-  const program = new RunningProgram(PROGRAM, ['proxy', '--config', file], { cwd: folder });
+  const program = new RunningProgram(PROGRAM, ['proxy', '--config', file('proxy.yaml', stringify(config))], {
+    cwd: folder,
+    endSignal: 'SIGINT',
+  });
   await program.untilListening(HOST, port);
   return {
     name: 'matriarch',
