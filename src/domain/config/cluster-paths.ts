@@ -25,6 +25,11 @@ export function clusterPaths(dir: string) {
     /** The agents that were started: pid and start time by member. */
     agents: `${dir}/agents.json`,
     supervisorLog: `${dir}/supervisor.log`,
+    /** The proxy that `matriarch up` runs. Owner only. */
+    proxy: `${dir}/proxy`,
+    proxyConfig: `${dir}/proxy/proxy.yaml`,
+    proxyLog: `${dir}/proxy/proxy.log`,
+    proxyTls: `${dir}/proxy/tls`,
     member: (name: MemberName) => memberPaths(`${dir}/${name}`),
   } as const;
 }

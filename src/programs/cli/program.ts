@@ -95,6 +95,13 @@ function addLifecycle(program: Command): void {
         'when a commit of a new cluster counts as done (default: required with 3 members or more, preferred with 2, async with 1)',
       ).choices(['required', 'preferred', 'async']),
     )
+    .addOption(
+      new Option(
+        '--proxy-port <port>',
+        'where the proxy serves clients (default: as before; at first 6432 or the next free one)',
+      ).argParser(integer(1, 65_535)),
+    )
+    .option('--no-proxy', 'run no proxy from now on; `--proxy-port` brings one back')
     .option('--detach', 'leave it running in the background')
     .action(async (options) => (await import('./up.ts')).up(options));
   command(program, 'down', 'end the cluster on this machine cleanly: standbys first, the primary last')
@@ -209,8 +216,8 @@ function addConfig(program: Command): void {
 }
 
 function addTools(program: Command): void {
-  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
-    .addArgument(member())
+  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL; or of the proxy')
+    .addArgument(new Argument('<member>', 'the name of the member, or `proxy`'))
     .option('-f, --follow', 'go on with what is written from now on')
     .addOption(new Option('-n, --lines <n>', 'how many lines of the past').argParser(integer(0, 100_000)).default(100))
     .action(async (name, options) => (await import('./logs.ts')).logs(name, options));

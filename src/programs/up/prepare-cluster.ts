@@ -3,9 +3,10 @@ import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { initialClusterConfig } from '#domain/config/parse-config.ts';
 import { fail } from '#domain/errors.ts';
 import { clusterFolder, type FolderCluster, folderCluster, isClusterFolder, openFolder } from '#programs/cli/cluster-folder.ts';
+import { changeProxy } from './change-proxy.ts';
 import { checkFolder, claimFolder, clearUnfinished, createCluster } from './create-cluster.ts';
 import { findPostgres } from './find-postgres.ts';
-import { choosePorts } from './ports.ts';
+import { choosePorts, chooseProxyPorts } from './ports.ts';
 import { checkCluster, checkPathLength, checkWritable, nearestExisting } from './preflight.ts';
 import { checkReachable, chooseServerUser } from './server-user.ts';
 import { readHolder, SupervisorLock } from './supervisor-lock.ts';
@@ -33,7 +34,7 @@ async function reopen(dir: string, options: UpOptions): Promise<FolderCluster> {
       'cluster.differs',
       `--postgres-bin ${bin}: the members run with ${cluster.description.postgresBin}; edit their agent.yaml`,
     );
-  return cluster;
+  return await changeProxy(cluster, options);
 }
 
 async function create(dir: string, options: UpOptions): Promise<FolderCluster> {
@@ -48,13 +49,14 @@ async function create(dir: string, options: UpOptions): Promise<FolderCluster> {
   const serverUser = await chooseServerUser();
   if (serverUser !== undefined) await checkReachable(existing === dir ? dirname(dir) : existing, serverUser);
   const ports = await choosePorts(HOST, members, options.port);
+  const proxy = options.proxy === false ? null : { host: HOST, ...(await chooseProxyPorts(HOST, options.proxyPort, ports)) };
   await claimFolder(dir, serverUser);
   const lock = await SupervisorLock.take(paths.lock, paths.lockHolder);
   try {
     if (isClusterFolder(dir)) fail('cluster.alreadyUp', `another \`up\` has just made a cluster in ${dir}`);
     await clearUnfinished(paths);
     const name = options.name ?? 'main';
-    const description = await createCluster({ paths, name, host: HOST, ports, postgres, serverUser, config });
+    const description = await createCluster({ paths, name, host: HOST, ports, proxy, postgres, serverUser, config });
     return folderCluster(paths, description);
   } finally {
     lock.release();

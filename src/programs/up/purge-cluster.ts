@@ -16,6 +16,7 @@ export async function purgeCluster({ paths, description }: FolderCluster): Promi
     paths.authority,
     paths.ca,
     paths.agents,
+    paths.proxy,
     paths.supervisorLog,
     paths.lockHolder,
     paths.lock,
