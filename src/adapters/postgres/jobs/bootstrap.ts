@@ -1,9 +1,10 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { JobResult } from '#domain/server.ts';
+import { buildScramVerifier } from '#wire/scram-verifier.ts';
 import { giveUp } from '../job-error.ts';
 import { syncFolder } from '../owned-files.ts';
-import { scramVerifier } from '../scram-verifier.ts';
+
 import { type JobContext, tool } from '../server-context.ts';
 import { complaint } from '../tool.ts';
 import { adoptDataDir, endStrayTools, prepareFiles } from './prepare.ts';
@@ -71,9 +72,9 @@ function rolesSql({ options }: JobContext): string {
     'pg_read_binary_file(text, bigint, bigint, boolean)',
   ];
   return [
-    `ALTER ROLE ${name(superuser.name)} PASSWORD '${scramVerifier(superuser.password)}'`,
-    `CREATE ROLE ${name(agent.name)} SUPERUSER LOGIN PASSWORD '${scramVerifier(agent.password)}'`,
-    `CREATE ROLE ${name(replication.name)} REPLICATION LOGIN PASSWORD '${scramVerifier(replication.password)}'`,
+    `ALTER ROLE ${name(superuser.name)} PASSWORD '${buildScramVerifier(superuser.password)}'`,
+    `CREATE ROLE ${name(agent.name)} SUPERUSER LOGIN PASSWORD '${buildScramVerifier(agent.password)}'`,
+    `CREATE ROLE ${name(replication.name)} REPLICATION LOGIN PASSWORD '${buildScramVerifier(replication.password)}'`,
     // What pg_rewind reads (manual, pg_rewind, "Notes").
     ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO ${name(replication.name)}`),
     '',

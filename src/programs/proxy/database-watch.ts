@@ -1,0 +1,97 @@
+import { buildHazards, type Hazards, NO_HAZARDS } from '#sql/hazards.ts';
+import { HAZARD_EPOCH_QUERY, SESSION_HAZARDS_QUERY } from '#sql/session-hazards-query.ts';
+import { readDataRow } from '#wire/decode-backend.ts';
+import { Notifications } from './notifications.ts';
+import type { ProxyWorld } from './proxy-world.ts';
+import type { ServerConnection } from './server-connection.ts';
+
+/** How often definitions that changed elsewhere are looked for. */
+const LOOK_EVERY_MS = 10_000;
+/** Definitions come in flocks: after the last known change they are read at most this often. */
+const READ_EVERY_MS = 500;
+
+/** What one database defines that statements may run into, and who listens in it. */
+export class DatabaseWatch {
+  readonly database: string;
+  readonly notifications: Notifications;
+  hazards: Hazards = NO_HAZARDS;
+  #known = false;
+  #stale = true;
+  #epoch: string | null = null;
+  #readAt = Number.NEGATIVE_INFINITY;
+  #reading = false;
+
+  constructor(world: ProxyWorld, database: string) {
+    this.database = database;
+    this.notifications = new Notifications({
+      openListener: (onNotification, onClosed) => world.openListener(database, onNotification, onClosed),
+    });
+  }
+
+  /** What is known may be wrong: any statement may run code that nobody has looked at. */
+  get isStale(): boolean {
+    return this.#stale;
+  }
+
+  isDue(now: number): boolean {
+    return !this.#reading && now - this.#readAt > (this.#stale ? READ_EVERY_MS : LOOK_EVERY_MS);
+  }
+
+  /** A transaction that went through here defined something. */
+  changed(): void {
+    this.#stale = true;
+  }
+
+  /** Reads what is defined, when it has changed. `done` also when it failed: then the next one reads it. */
+  learn(server: ServerConnection, done: () => void): void {
+    if (this.#known && !this.isDue(performance.now())) return done();
+    this.#reading = true;
+    this.#readAt = performance.now();
+    this.#stale = false;
+    let epoch: string | null = null;
+    server.ask(HAZARD_EPOCH_QUERY, {
+      onRow: (message) => {
+        epoch = JSON.stringify(readDataRow(message));
+      },
+      onDone: (error) => {
+        if (error === null && this.#known && epoch === this.#epoch) return this.#finish(done, false);
+        this.#read(server, epoch, done);
+      },
+    });
+  }
+
+  #read(server: ServerConnection, epoch: string | null, done: () => void): void {
+    const rows: (readonly (string | null)[])[] = [];
+    server.ask(SESSION_HAZARDS_QUERY, {
+      onRow: (message) => {
+        const row = readDataRow(message);
+        if (row !== undefined) rows.push(row);
+      },
+      onDone: (error) => {
+        if (error !== null) return this.#finish(done, true);
+        this.hazards = buildHazards(rows);
+        this.#epoch = epoch;
+        this.#known = true;
+        this.#finish(done, this.#stale);
+      },
+    });
+  }
+
+  #finish(done: () => void, stale: boolean): void {
+    this.#reading = false;
+    this.#stale = stale;
+    done();
+  }
+
+  /** A connection that was reading is gone. */
+  serverClosed(server: ServerConnection): void {
+    if (this.#reading && server.expected.some((group) => group.question !== null)) {
+      this.#reading = false;
+      this.#stale = true;
+    }
+  }
+
+  close(): void {
+    this.notifications.close();
+  }
+}

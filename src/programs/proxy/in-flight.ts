@@ -1,0 +1,48 @@
+/** What a client has sent and its server has not yet answered, as the client sent it: to be sent again when the server is lost. */
+export class InFlight {
+  readonly #limitBytes: number;
+  #bytes: Buffer | null = null;
+  #length = 0;
+  #overflowed = false;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Everything that is in flight is here. */
+  get isWhole(): boolean {
+    return this.#length > 0 && !this.#overflowed;
+  }
+
+  keep(bytes: Buffer, from: number, to: number): void {
+    if (this.#overflowed) return;
+    const length = this.#length + to - from;
+    if (length > this.#limitBytes) {
+      this.#overflowed = true;
+      return;
+    }
+    if (this.#bytes === null || length > this.#bytes.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.min(this.#limitBytes, Math.max(512, length * 2)));
+      this.#bytes?.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    bytes.copy(this.#bytes, this.#length, from, to);
+    this.#length = length;
+  }
+
+  /** Not whole any more, whatever comes. */
+  spoil(): void {
+    this.#overflowed = true;
+  }
+
+  take(): Buffer {
+    const taken = Buffer.from(this.#bytes?.subarray(0, this.#length) ?? Buffer.alloc(0));
+    this.clear();
+    return taken;
+  }
+
+  clear(): void {
+    this.#length = 0;
+    this.#overflowed = false;
+  }
+}

@@ -1,0 +1,196 @@
+import { randomBytes } from 'node:crypto';
+import { quoteIdentifier, quoteLiteral } from '#sql/quote.ts';
+import { readNotification } from '#wire/decode-backend.ts';
+import type { ClientSession } from './client-session.ts';
+import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+
+/** The connection that listens for every session of one database. */
+export interface ListenerSource {
+  /** Opens one; it belongs to the caller. */
+  openListener(onNotification: (message: Buffer) => void, onClosed: () => void): Promise<ServerConnection>;
+}
+
+interface Subscriber {
+  readonly session: ClientSession;
+  /** Not yet: the session's own server connection delivers until it has met this marker. */
+  marker: string | null;
+}
+
+const RETRY_MS = 200;
+
+/**
+ * LISTEN without a connection for each listener. A session that listens keeps its server connection until the shared one listens as
+ * well. Then a marker is sent: every notification before it is delivered by the session's own connection, every one behind it by the
+ * shared one. PostgreSQL delivers in the order of commits everywhere, so that none is missed and none comes twice.
+ */
+export class Notifications {
+  readonly #source: ListenerSource;
+  readonly #channels = new Map<string, Map<ClientSession, Subscriber>>();
+  #listener: ServerConnection | null = null;
+  #opening: Promise<ServerConnection | null> | null = null;
+  #retry: NodeJS.Timeout | null = null;
+  #closed = false;
+
+  constructor(source: ListenerSource) {
+    this.#source = source;
+  }
+
+  /** The session listens on `server` to `channels`; `done` when it no longer does and the shared connection delivers instead. */
+  takeOver(
+    session: ClientSession,
+    server: ServerConnection,
+    channels: readonly string[],
+    done: (error: string | null) => void,
+  ): void {
+    const marker = `_matriarch_${randomBytes(9).toString('hex')}`;
+    session.notify = (message) => this.#own(session, server, marker, message, done);
+    this.#hand(session, server, channels, marker).catch((error: Error) => done(error.message));
+  }
+
+  async #hand(session: ClientSession, server: ServerConnection, channels: readonly string[], marker: string): Promise<void> {
+    const listener = await this.#open();
+    if (listener === null) throw new Error('the shared listener could not be opened');
+    for (const channel of channels) this.#subscribe(session, channel, marker);
+    this.#subscribe(session, marker, marker);
+    await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
+    await session.whenFree();
+    if (server.closed || session.server !== server) return;
+    await ask(server, `LISTEN ${quoteIdentifier(marker)}`);
+    await session.whenFree();
+    if (server.closed || session.server !== server) return;
+    await ask(server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
+  }
+
+  /** Of the session's own connection. */
+  #own(
+    session: ClientSession,
+    server: ServerConnection,
+    marker: string,
+    message: Buffer,
+    done: (error: string | null) => void,
+  ): void {
+    const read = readNotification(message);
+    if (read === undefined) return;
+    if (read.channel !== marker) return deliver(session, message);
+    session.notify = () => {};
+    void this.#leave(session, server, done);
+  }
+
+  async #leave(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): Promise<void> {
+    await session.whenFree();
+    if (server.closed || session.server !== server) return;
+    const error = await ask(server, 'UNLISTEN *').then(
+      () => null,
+      (failed: Error) => failed.message,
+    );
+    session.notify = null;
+    done(error);
+  }
+
+  unsubscribe(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
+    const names = channels === 'all' ? [...this.#channels.keys()] : [...channels];
+    for (const name of names) {
+      const subscribers = this.#channels.get(name);
+      if (subscribers?.delete(session) === true && subscribers.size === 0) this.#forget(name);
+    }
+  }
+
+  #forget(channel: string): void {
+    this.#channels.delete(channel);
+    const listener = this.#listener;
+    if (listener !== null && !listener.closed) void ask(listener, `UNLISTEN ${quoteIdentifier(channel)}`).catch(() => {});
+  }
+
+  #subscribe(session: ClientSession, channel: string, marker: string): void {
+    let subscribers = this.#channels.get(channel);
+    if (subscribers === undefined) {
+      subscribers = new Map();
+      this.#channels.set(channel, subscribers);
+    }
+    if (!subscribers.has(session)) subscribers.set(session, { session, marker });
+  }
+
+  /** Of the shared connection. */
+  #shared(message: Buffer): void {
+    const read = readNotification(message);
+    const subscribers = read === undefined ? undefined : this.#channels.get(read.channel);
+    if (read === undefined || subscribers === undefined) return;
+    for (const subscriber of [...subscribers.values()]) {
+      if (subscriber.marker === read.channel) {
+        this.#arrived(subscriber.session, read.channel);
+        this.unsubscribe(subscriber.session, new Set([read.channel]));
+      } else if (subscriber.marker === null) {
+        deliver(subscriber.session, message);
+      }
+    }
+  }
+
+  #arrived(session: ClientSession, marker: string): void {
+    for (const subscribers of this.#channels.values()) {
+      const subscriber = subscribers.get(session);
+      if (subscriber?.marker === marker) subscriber.marker = null;
+    }
+  }
+
+  #open(): Promise<ServerConnection | null> {
+    if (this.#listener !== null && !this.#listener.closed) return Promise.resolve(this.#listener);
+    this.#opening ??= this.#source
+      .openListener(
+        (message) => this.#shared(message),
+        () => this.#lost(),
+      )
+      .then(
+        (listener) => {
+          this.#listener = listener;
+          return listener;
+        },
+        () => null,
+      )
+      .finally(() => {
+        this.#opening = null;
+      });
+    return this.#opening;
+  }
+
+  /** What is notified until it listens again is lost, as it is to any listener that has to connect again. */
+  #lost(): void {
+    this.#listener = null;
+    if (this.#closed || this.#channels.size === 0) return;
+    clearTimeout(this.#retry ?? undefined);
+    this.#retry = setTimeout(() => void this.#again(), RETRY_MS);
+    this.#retry.unref();
+  }
+
+  async #again(): Promise<void> {
+    const listener = await this.#open();
+    if (listener === null) return this.#lost();
+    for (const subscribers of this.#channels.values()) for (const one of subscribers.values()) one.marker = null;
+    const texts = [...this.#channels.keys()].map((channel) => `LISTEN ${quoteIdentifier(channel)}`);
+    if (texts.length > 0) await ask(listener, texts.join('; ')).catch(() => {});
+  }
+
+  /** There is another primary. */
+  moved(): void {
+    this.#listener?.close('there is another primary');
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#retry ?? undefined);
+    this.#listener?.close('the proxy ends');
+  }
+}
+
+function ask(server: ServerConnection, sql: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.ask(sql, { onDone: (error) => (error === null ? resolve() : reject(new Error('the server refused it'))) });
+  toServers.flush();
+  return promise;
+}
+
+function deliver(session: ClientSession, message: Buffer): void {
+  if (session.closed) return;
+  toClients.open(session.socket);
+  toClients.add(message);
+  toClients.flush();
+}

@@ -1,0 +1,305 @@
+import { readStatement } from '#sql/read-statement.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
+import { parseComplete } from '#wire/encode-backend.ts';
+import { close } from '#wire/encode-frontend.ts';
+import { FRONTEND } from '#wire/message-types.ts';
+import { renameParse, renameTarget } from '#wire/rename-statement.ts';
+import type { ClientSession } from './client-session.ts';
+import { GROUP, Group, type Preparation } from './group.ts';
+import type { Statement } from './prepared-on-server.ts';
+import { refusal } from './refusals.ts';
+import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { factsOf } from './statements.ts';
+import { TRANSACTION } from './transaction-status.ts';
+
+/** The unnamed statement of a client, as it last prepared it. */
+interface Unnamed {
+  readonly message: Buffer;
+  readonly facts: StatementFacts;
+}
+
+const HEADER = Buffer.allocUnsafeSlow(5);
+const NOTHING = () => {};
+
+/** The statements of one client: texts as they come, and prepared ones under names of the proxy's own on whichever server runs them. */
+export class Preparing {
+  readonly #session: ClientSession;
+  readonly #names = new Map<string, Statement>();
+  #unnamed: Unnamed | null = null;
+
+  constructor(session: ClientSession) {
+    this.#session = session;
+  }
+
+  readonly clientName = (id: number): string | undefined => {
+    for (const [name, statement] of this.#names) if (statement.id === id) return name;
+    return undefined;
+  };
+
+  /** Nothing: what a server held is forgotten with it. */
+  forgetServer(): void {}
+
+  /** DEALLOCATE ALL and DISCARD ALL. */
+  clear(): void {
+    this.#names.clear();
+    this.#unnamed = null;
+  }
+
+  query(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const facts = readStatement(bytes, from + 5, to - 1, session.home.hazards());
+    const group = new Group(session.note(facts), true, null);
+    server.expected.push(group);
+    server.unnamed = null;
+    this.#unnamed = null;
+    session.inFlight.keep(bytes, from, to);
+    if (facts.named === null) return toServers.pass(bytes, from, to);
+    const rewritten = this.#inServersTerms(server, facts, bytes, from, to);
+    if (rewritten === null) toServers.pass(bytes, from, to);
+    else toServers.add(rewritten);
+  }
+
+  /** SQL's EXECUTE and DEALLOCATE of what the protocol has prepared: the server knows it by another name. */
+  #inServersTerms(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): Buffer | null {
+    const { named } = facts;
+    if (named === null) return null;
+    if (named.verb === 'deallocateAll') {
+      this.clear();
+      return null;
+    }
+    const statement = this.#names.get(named.name);
+    if (statement === undefined || named.verb === 'prepare') return null;
+    if (!server.prepared.has(statement)) this.#askToPrepare(server, statement);
+    if (named.verb === 'deallocate') {
+      this.#names.delete(named.name);
+      server.prepared.delete(statement);
+    }
+    const body = Buffer.concat([
+      bytes.subarray(from + 5, named.start),
+      Buffer.from(statement.name),
+      bytes.subarray(named.end, to),
+    ]);
+    const header = Buffer.alloc(5);
+    header[0] = bytes[from] as number;
+    header.writeInt32BE(body.length + 4, 1);
+    return Buffer.concat([header, body]);
+  }
+
+  /** In a group of its own, ahead of the query that needs it. */
+  #askToPrepare(server: ServerConnection, statement: Statement): void {
+    const query = server.expected.pop();
+    const group = new Group(0, true, { onDone: (error) => error !== null && server.prepared.delete(statement) });
+    server.expected.push(group);
+    if (query !== undefined) server.expected.push(query);
+    server.prepared.add(statement);
+    toServers.add(statement.message);
+    toServers.add(SYNC);
+  }
+
+  parse(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const nameEnd = bytes.indexOf(0, from + 5);
+    if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    const textEnd = bytes.indexOf(0, nameEnd + 1);
+    if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
+    const hazards = session.home.hazards();
+    if (nameEnd === from + 5)
+      return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
+    const name = bytes.toString('latin1', from + 5, nameEnd);
+    const message = bytes.subarray(from, to);
+    const known = this.#names.get(name);
+    if (known !== undefined) return this.#parseAgain(server, known, message);
+    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, hazards);
+    if (server.prepared.has(statement)) {
+      session.home.stats.preparedHits += 1;
+      if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
+        return this.#sayParsed(name, statement);
+      return this.#prepare(server, name, statement, true);
+    }
+    session.home.stats.preparedMisses += 1;
+    this.#prepare(server, name, statement, false);
+  }
+
+  /** The server has it already, and nothing is ahead of the answer. */
+  #sayParsed(name: string, statement: Statement): void {
+    this.#names.set(name, statement);
+    toClients.open(this.#session.socket);
+    toClients.add(parseComplete());
+    toClients.flush();
+  }
+
+  /** A name that is taken: the server says so, in the order of answers. */
+  #parseAgain(server: ServerConnection, known: Statement, message: Buffer): void {
+    this.#ensure(server, known);
+    const group = this.#session.group(server);
+    group.parses = [...(group.parses ?? []), prepared(NOTHING, false)];
+    this.#session.inFlight.spoil();
+    toServers.add(renameParse(message, known.name));
+  }
+
+  #prepare(server: ServerConnection, name: string, statement: Statement, again: boolean): void {
+    const session = this.#session;
+    const group = session.group(server);
+    session.inFlight.spoil();
+    if (again) this.#closeSilently(server, group, statement);
+    else this.#makeRoom(server, group);
+    this.#names.set(name, statement);
+    server.prepared.add(statement);
+    const undo = () => {
+      if (this.#names.get(name) === statement) this.#names.delete(name);
+      server.prepared.delete(statement);
+    };
+    group.parses ??= [];
+    group.parses.push(prepared(undo, false));
+    toServers.add(statement.message);
+  }
+
+  #makeRoom(server: ServerConnection, group: Group): void {
+    const surplus = server.prepared.surplus(this.#session.home.preparedPerServer);
+    if (surplus !== undefined) this.#closeSilently(server, group, surplus);
+  }
+
+  #closeSilently(server: ServerConnection, group: Group, statement: Statement): void {
+    server.prepared.delete(statement);
+    group.closes ??= [];
+    group.closes.push(prepared(() => server.prepared.add(statement), true));
+    toServers.add(close('S', statement.name));
+  }
+
+  #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const flags = session.note(facts);
+    const group = session.group(server);
+    group.flags = merge(group.flags, flags);
+    const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
+    this.#unnamed = unnamed;
+    server.unnamed = unnamed;
+    group.parses ??= [];
+    group.parses.push(prepared(() => this.#forgetUnnamed(server, unnamed), false));
+    session.inFlight.keep(bytes, from, to);
+    if (facts.named === null) return toServers.pass(bytes, from, to);
+    const text = this.#inServersTerms(server, facts, bytes, from, to);
+    if (text === null) toServers.pass(bytes, from, to);
+    else toServers.add(text);
+  }
+
+  #forgetUnnamed(server: ServerConnection, unnamed: Unnamed): void {
+    if (this.#unnamed === unnamed) this.#unnamed = null;
+    if (server.unnamed === unnamed) server.unnamed = null;
+  }
+
+  /** The server gets a statement that this client has prepared elsewhere. */
+  #ensure(server: ServerConnection, statement: Statement): void {
+    if (server.prepared.has(statement)) return;
+    const group = this.#session.group(server);
+    this.#makeRoom(server, group);
+    server.prepared.add(statement);
+    group.parses ??= [];
+    group.parses.push(prepared(() => server.prepared.delete(statement), true));
+    toServers.add(statement.message);
+  }
+
+  #ensureUnnamed(server: ServerConnection): void {
+    const mine = this.#unnamed;
+    if (server.unnamed === mine) return;
+    const group = this.#session.group(server);
+    if (mine === null) {
+      // Another client's: this one has none, and has to be told so.
+      group.closes ??= [];
+      group.closes.push(prepared(NOTHING, true));
+      toServers.add(close('S', ''));
+    } else {
+      group.parses ??= [];
+      group.parses.push(prepared(() => this.#forgetUnnamed(server, mine), true));
+      toServers.add(mine.message);
+    }
+    server.unnamed = mine;
+  }
+
+  bind(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const portalEnd = bytes.indexOf(0, from + 5);
+    const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
+    if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
+    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.hazards());
+    // Without a text: what SQL's PREPARE has made, perhaps.
+    const flags = facts === undefined ? session.noteUnknown() : session.note(facts);
+    const group = session.group(server);
+    group.flags = merge(group.flags, flags);
+    session.inFlight.keep(bytes, from, to);
+    if (statement === null) {
+      this.#ensureUnnamed(server);
+      return toServers.pass(bytes, from, to);
+    }
+    if (statement === undefined) return toServers.pass(bytes, from, to);
+    this.#ensure(server, statement);
+    const { nameBytes } = statement;
+    const size = to - from - 1 + nameBytes.length - (nameEnd - portalEnd);
+    HEADER[0] = FRONTEND.bind;
+    HEADER.writeInt32BE(size, 1);
+    toServers.copy(HEADER, 0, 5);
+    toServers.copy(bytes, from + 5, portalEnd + 1);
+    toServers.copy(nameBytes, 0, nameBytes.length);
+    toServers.pass(bytes, nameEnd + 1, to);
+  }
+
+  /** Describe and Close. */
+  target(server: ServerConnection, type: number, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const group = session.group(server);
+    session.inFlight.keep(bytes, from, to);
+    if (bytes[from + 5] !== STATEMENT) {
+      if (type === FRONTEND.close && group.closes !== null) group.closes.push(prepared(NOTHING, false));
+      return toServers.pass(bytes, from, to);
+    }
+    const name = bytes.toString('latin1', from + 6, to - 1);
+    if (type === FRONTEND.close) return this.#close(server, group, name, bytes, from, to);
+    if (name === '') this.#ensureUnnamed(server);
+    const statement = this.#names.get(name);
+    if (statement === undefined) return toServers.pass(bytes, from, to);
+    this.#ensure(server, statement);
+    toServers.add(renameTarget(bytes.subarray(from, to), statement.name));
+  }
+
+  /** Others may use it: the server closes a name that it does not have, which is no error, and the client's name is free. */
+  #close(server: ServerConnection, group: Group, name: string, bytes: Buffer, from: number, to: number): void {
+    const before = this.#names.get(name);
+    const unnamed = this.#unnamed;
+    if (name === '') {
+      this.#unnamed = null;
+      server.unnamed = null;
+    } else {
+      this.#names.delete(name);
+    }
+    const undo = () => {
+      if (before !== undefined && !this.#names.has(name)) this.#names.set(name, before);
+      if (name === '') this.#unnamed ??= unnamed;
+    };
+    group.closes ??= [];
+    group.closes.push(prepared(undo, false));
+    this.#session.inFlight.spoil();
+    toServers.pass(bytes, from, to);
+  }
+
+  /** A function by its number: what it does is not known. */
+  call(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
+    const session = this.#session;
+    const flags = session.noteUnknown();
+    session.inFlight.spoil();
+    server.expected.push(new Group(flags, true, null));
+    toServers.pass(bytes, from, to);
+  }
+}
+
+const STATEMENT = 0x53;
+const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
+
+function prepared(undo: () => void, silent: boolean): Preparation {
+  return { undo, silent, confirmed: false };
+}
+
+/** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */
+function merge(a: number, b: number): number {
+  return (a & b & GROUP.reads) | ((a | b) & (GROUP.ends | GROUP.begins));
+}

@@ -1,0 +1,254 @@
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
+import { SessionStates } from '#core/pool/session-state.ts';
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
+import type { RoleFacts } from '#domain/ports/roles.ts';
+import type { Topology, TopologyView } from '#domain/ports/topology.ts';
+import { noticeResponse } from '#wire/encode-backend.ts';
+import { cancelRequest } from '#wire/encode-frontend.ts';
+import type { ClientSession } from './client-session.ts';
+import type { ServerTls } from './connect-server.ts';
+import { DatabaseWatch } from './database-watch.ts';
+import { Pool } from './pool.ts';
+import type { ProxyLog } from './proxy-log.ts';
+import { type ServerConnection, toClients } from './server-connection.ts';
+import { TRANSACTION } from './transaction-status.ts';
+
+const CANCEL_TIMEOUT_MS = 2000;
+/** Until the servers have said how many connections they take. */
+const FIRST_BUDGET = 50;
+
+/** What the pools share: who is the primary, how many connections there may be, and the sessions. */
+export class ProxyWorld {
+  config: ProxyConfig;
+  readonly log: ProxyLog;
+  readonly states = new SessionStates();
+  readonly serverTls: () => ServerTls | null;
+  readonly pools = new Map<string, Pool>();
+  readonly sessions = new Map<number, ClientSession>();
+  readonly waits = new LatencyHistogram();
+  /** Connections that are open or being opened. */
+  servers = 0;
+  cancelsForwarded = 0;
+  cancelsDropped = 0;
+  /** What the servers take, less what is reserved; null before it is known. */
+  capacity: number | null = null;
+  readonly #topology: Topology;
+  readonly #watches = new Map<string, DatabaseWatch>();
+  readonly #unsubscribe: () => void;
+  #view: TopologyView;
+  #drained: (() => void)[] = [];
+
+  constructor(options: { config: ProxyConfig; topology: Topology; log: ProxyLog; serverTls: () => ServerTls | null }) {
+    this.config = options.config;
+    this.log = options.log;
+    this.serverTls = options.serverTls;
+    this.#topology = options.topology;
+    this.#view = options.topology.view;
+    this.#unsubscribe = this.#topology.subscribe((view) => this.#changed(view));
+  }
+
+  get view(): TopologyView {
+    return this.#view;
+  }
+
+  get isHolding(): boolean {
+    return this.#view.holding || this.#view.primary === null;
+  }
+
+  /** New work may go to the primary. */
+  get canStart(): boolean {
+    return !this.isHolding;
+  }
+
+  isCurrent(epoch: number): boolean {
+    return epoch === this.#view.epoch;
+  }
+
+  #changed(view: TopologyView): Promise<void> | undefined {
+    const before = this.#view;
+    this.#view = view;
+    if (view.epoch !== before.epoch) {
+      this.log.info({ epoch: view.epoch, primary: view.primary?.name ?? null }, 'a new primary');
+      for (const pool of this.pools.values()) pool.cut();
+      for (const watch of this.#watches.values()) watch.notifications.moved();
+    }
+    if (this.canStart) {
+      for (const pool of this.pools.values()) {
+        pool.wake();
+        for (const session of pool.sessions) if (session.server !== null) session.proceed();
+      }
+    }
+    return view.holding ? this.#drain() : undefined;
+  }
+
+  /** Resolves when no transaction is open and nothing is unanswered. */
+  #drain(): Promise<void> {
+    if (this.#isQuiet()) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  #isQuiet(): boolean {
+    for (const pool of this.pools.values()) {
+      for (const server of pool.servers) if (server.isBusy || server.status !== TRANSACTION.idle) return false;
+    }
+    return true;
+  }
+
+  /** A connection has come free: a drain may be over, or another pool may want the place. */
+  released(pool: Pool): void {
+    if (this.#drained.length > 0 && this.#isQuiet()) for (const resolve of this.#drained.splice(0)) resolve();
+    if (this.servers < this.budget) return;
+    for (const other of this.pools.values()) {
+      if (other === pool || other.waiting.size === 0) continue;
+      if (pool.giveUpOne()) return;
+    }
+  }
+
+  get budget(): number {
+    return this.config.limits.servers ?? this.capacity ?? FIRST_BUDGET;
+  }
+
+  /** A connection more is within every limit, or another pool has given one up. */
+  mayOpen(pool: Pool): boolean {
+    const { serversPerDatabase, serversPerRole } = this.config.limits;
+    const count = (of: (other: Pool) => boolean) => {
+      let sum = 0;
+      for (const other of this.pools.values()) if (of(other)) sum += other.servers.size + other.connecting;
+      return sum;
+    };
+    const databaseLimit = Math.min(serversPerDatabase ?? Number.POSITIVE_INFINITY, databaseLimitOf(pool.facts));
+    if (count((other) => other.database === pool.database) >= databaseLimit)
+      return this.#makeRoom(pool, (other) => other.database === pool.database);
+    const roleLimit = Math.min(
+      serversPerRole ?? Number.POSITIVE_INFINITY,
+      pool.facts.connectionLimit < 0 ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
+    );
+    if (count((other) => other.role === pool.role) >= roleLimit) return this.#makeRoom(pool, (other) => other.role === pool.role);
+    if (this.servers >= this.budget) return this.#makeRoom(pool, () => true);
+    return true;
+  }
+
+  #makeRoom(pool: Pool, of: (other: Pool) => boolean): boolean {
+    let best: Pool | undefined;
+    for (const other of this.pools.values()) {
+      if (other !== pool && of(other) && other.idle > 0 && (best === undefined || other.oldestIdleSince < best.oldestIdleSince))
+        best = other;
+    }
+    return best?.giveUpOne() ?? false;
+  }
+
+  poolFor(facts: RoleFacts, database: string): Pool {
+    const key = JSON.stringify([database, facts.role]);
+    const found = this.pools.get(key);
+    if (found !== undefined) {
+      if (found.facts.digest !== facts.digest) found.retire();
+      found.facts = facts;
+      return found;
+    }
+    const pool = new Pool(this, facts, database, this.#watchOf(database));
+    this.pools.set(key, pool);
+    return pool;
+  }
+
+  #watchOf(database: string): DatabaseWatch {
+    const found = this.#watches.get(database);
+    if (found !== undefined) return found;
+    const watch = new DatabaseWatch(this, database);
+    this.#watches.set(database, watch);
+    return watch;
+  }
+
+  /** A connection for LISTEN alone; any role that may connect will do. Rejects when none can be opened. */
+  async openListener(
+    database: string,
+    onNotification: (message: Buffer) => void,
+    onClosed: () => void,
+  ): Promise<ServerConnection> {
+    for (const pool of this.pools.values()) {
+      if (pool.database === database && pool.credential !== null) return pool.openListener(onNotification, onClosed);
+    }
+    throw new Error(`nobody is logged in to ${database}`);
+  }
+
+  ended(session: ClientSession): void {
+    this.sessions.delete(session.pid);
+  }
+
+  waited(session: ClientSession): void {
+    this.waits.observe((performance.now() - session.waitingSince) * 1000);
+  }
+
+  notice(session: ClientSession, place: number, of: number): void {
+    toClients.open(session.socket);
+    toClients.add(
+      noticeResponse({
+        severity: 'NOTICE',
+        code: '00000',
+        message: this.canStart ? 'waiting for a server connection' : 'waiting for a primary',
+        detail: `It is number ${place} of ${of} in line.`,
+      }),
+    );
+    toClients.flush();
+  }
+
+  /** The client asks by its own key. */
+  cancelBy(pid: number, secret: Buffer): void {
+    const session = this.sessions.get(pid);
+    if (session === undefined || !session.secret.equals(secret)) return;
+    const { server } = session;
+    if (server === null || !server.isBusy || !session.mayCancel) {
+      this.cancelsDropped += 1;
+      session.cancelWait();
+      return;
+    }
+    this.cancel(server);
+  }
+
+  /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. */
+  cancel(server: ServerConnection): void {
+    if (server.cancels > 0) {
+      this.cancelsDropped += 1;
+      return;
+    }
+    this.cancelsForwarded += 1;
+    server.cancels += 1;
+    const { address } = server;
+    const socket = connect(
+      address.socketDir === undefined
+        ? { host: address.host, port: address.port }
+        : { path: join(address.socketDir, `.s.PGSQL.${address.port}`) },
+    );
+    const done = () => {
+      if (server.cancels === 0) return;
+      server.cancels = 0;
+      server.onCancelled?.();
+      server.onCancelled = null;
+    };
+    socket.setTimeout(CANCEL_TIMEOUT_MS, () => {
+      // It may arrive at any time now.
+      server.retired = true;
+      socket.destroy();
+    });
+    socket.on('error', () => {});
+    socket.on('close', done);
+    socket.on('data', () => {});
+    socket.end(cancelRequest(server.pid, server.secret));
+  }
+
+  sweep(now: number): void {
+    for (const pool of this.pools.values()) pool.sweep(now);
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    for (const watch of this.#watches.values()) watch.close();
+    for (const pool of this.pools.values()) pool.close();
+  }
+}
+
+function databaseLimitOf(facts: RoleFacts): number {
+  const limit = facts.database?.connectionLimit ?? -1;
+  return limit < 0 ? Number.POSITIVE_INFINITY : limit;
+}

@@ -1,0 +1,206 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
+import { authenticationOk, backendKeyData, errorResponse, parameterStatus, readyForQuery } from '#wire/encode-backend.ts';
+import { negotiate } from '#wire/negotiate.ts';
+import { ClientChannel, type ClientSecurity } from './client-channel.ts';
+import { type Admitted, authenticate, LoginError, type LoginSettings } from './client-login.ts';
+import { ClientSession } from './client-session.ts';
+import { connectServer, LoginRefused } from './connect-server.ts';
+import { passThrough } from './pass-through.ts';
+import type { Pool } from './pool.ts';
+import { type Tally, tally } from './proxy-stats.ts';
+import type { ProxyWorld } from './proxy-world.ts';
+import { type Refusal, refusal } from './refusals.ts';
+
+export interface ReceptionSettings extends LoginSettings {
+  readonly security: () => ClientSecurity | null;
+}
+
+interface Request {
+  readonly user: string;
+  readonly database: string;
+  readonly minor: 0 | 2;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+const OURS = new Set(['user', 'database', 'application_name', 'replication']);
+const SECRET_BYTES = { 0: 4, 2: 32 } as const;
+
+/** Takes clients from their first byte to their session. */
+export class Reception {
+  readonly #world: ProxyWorld;
+  readonly #settings: ReceptionSettings;
+  readonly #guests = new Map<Socket, number>();
+  readonly refused: Tally = new Map();
+  readonly #passing = new Set<Socket>();
+  total = 0;
+  #closed = false;
+
+  constructor(world: ProxyWorld, settings: ReceptionSettings) {
+    this.#world = world;
+    this.#settings = settings;
+  }
+
+  receive(socket: Socket): void {
+    this.total += 1;
+    if (this.#closed || this.#world.sessions.size + this.#guests.size >= this.#world.config.limits.clients) {
+      tally(this.refused, 'clients');
+      socket.on('error', () => {});
+      socket.end(errorResponse({ severity: 'FATAL', ...refusal(this.#closed ? 'shuttingDown' : 'tooManyClients') }));
+      setTimeout(() => socket.destroy(), 1000).unref();
+      return;
+    }
+    this.#guests.set(socket, performance.now());
+    const channel = new ClientChannel(socket, this.#settings.security);
+    this.#serve(channel)
+      .catch((error: Error) => this.#refuse(channel, error))
+      .finally(() => this.#guests.delete(socket));
+  }
+
+  async #serve(channel: ClientChannel): Promise<void> {
+    const startup = await channel.startup();
+    if (startup.kind === 'invalid') throw new LoginError(startup);
+    if (startup.kind === 'cancel') {
+      this.#world.cancelBy(startup.pid, startup.secret);
+      channel.socket.end();
+      setTimeout(() => channel.socket.destroy(), 1000).unref();
+      return;
+    }
+    if (this.#world.config.tls.mode === 'require' && channel.secure === null)
+      throw new LoginError({ code: '28000', message: 'the proxy takes connections with TLS only' });
+    const { parameters } = startup;
+    const { minor, unknown, answer } = negotiate(startup.minor, parameters);
+    if (answer !== null) channel.socket.write(answer);
+    const user = parameters.get('user') ?? '';
+    const database = parameters.get('database') ?? user;
+    const admitted = await authenticate(channel, user, database, this.#settings);
+    const kept = new Map([...parameters].filter(([name]) => !unknown.includes(name)));
+    const request: Request = { user, database, minor, parameters: kept };
+    const replication = parameters.get('replication');
+    if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication))
+      return this.#replicate(channel, request, admitted);
+    await this.#open(channel, request, admitted);
+  }
+
+  async #open(channel: ClientChannel, request: Request, { facts, credential }: Admitted): Promise<void> {
+    const { database, parameters } = request;
+    const pool = this.#world.poolFor(facts, database);
+    this.#checkLimits(pool);
+    pool.setCredential(credential);
+    if (pool.credential === null)
+      throw new LoginError({
+        code: '28000',
+        message: `the proxy cannot act as role "${facts.role}"`,
+        detail: 'Its certificate is good, but the role has a password that no client has shown to this proxy yet.',
+        hint: 'Log in once with the password, or take it from the role (ALTER ROLE … PASSWORD NULL).',
+      });
+    const startup = new Map([...parameters].filter(([name]) => !OURS.has(name)));
+    const signature = JSON.stringify([...startup].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const reported = await pool.greeting(signature, startup).catch((why: Refusal) => {
+      throw new LoginError(why);
+    });
+    if (channel.socket.destroyed) return;
+    const name = parameters.get('application_name');
+    const greeted = name === undefined ? reported : reported.with('application_name', name);
+    const { pid, secret } = this.#key(request.minor);
+    const session: ClientSession = new ClientSession({
+      socket: channel.socket,
+      pid,
+      secret,
+      login: facts.role,
+      database,
+      home: pool,
+      initial: this.#initial(name),
+      signature,
+      reported: greeted,
+      now: performance.now(),
+    });
+    this.#world.sessions.set(pid, session);
+    pool.sessions.add(session);
+    const statuses = [...greeted.values].map(([key, value]) => parameterStatus(key, value));
+    channel.socket.write(Buffer.concat([authenticationOk(), ...statuses, backendKeyData(pid, secret), readyForQuery('I')]));
+    channel.handTo((bytes, length) => session.messages.receive(bytes, length));
+  }
+
+  #initial(name: string | undefined): SessionState {
+    if (name === undefined || name === '') return EMPTY_STATE;
+    return this.#world.states.intern(new Map([['application_name', name]]), new Map());
+  }
+
+  #key(minor: 0 | 2): { readonly pid: number; readonly secret: Buffer } {
+    let pid = 0;
+    do pid = randomInt(1, 2 ** 31 - 1);
+    while (this.#world.sessions.has(pid));
+    return { pid, secret: randomBytes(SECRET_BYTES[minor]) };
+  }
+
+  #checkLimits(pool: Pool): void {
+    const { clientsPerRole, clientsPerDatabase } = this.#world.config.limits;
+    const count = (of: (other: Pool) => boolean) => {
+      let sum = 0;
+      for (const other of this.#world.pools.values()) if (of(other)) sum += other.sessions.size;
+      return sum;
+    };
+    if (clientsPerRole !== undefined && count((other) => other.role === pool.role) >= clientsPerRole)
+      throw new LoginError({ code: '53300', message: `too many connections for role "${pool.role}"` });
+    if (clientsPerDatabase !== undefined && count((other) => other.database === pool.database) >= clientsPerDatabase)
+      throw new LoginError({ code: '53300', message: `too many connections for database "${pool.database}"` });
+  }
+
+  /** A connection of its own, byte by byte. */
+  async #replicate(channel: ClientChannel, { parameters, database }: Request, { facts, credential }: Admitted): Promise<void> {
+    const { primary } = this.#world.view;
+    if (primary === null) throw new LoginError(refusal('noPrimary'));
+    if (credential === null) throw new LoginError({ code: '28000', message: 'replication takes a password' });
+    const startup = new Map([...parameters].filter(([name]) => name !== 'user' && name !== 'database'));
+    const server = await connectServer({
+      address: primary,
+      role: facts.role,
+      database,
+      parameters: startup,
+      credential,
+      tls: this.#world.serverTls(),
+      connectTimeoutMs: this.#world.config.timeouts.connectMs,
+    });
+    const { fromClient, fromServer } = passThrough(channel.socket, server.socket);
+    server.handTo(fromServer);
+    this.#passing.add(channel.socket);
+    channel.socket.once('close', () => this.#passing.delete(channel.socket));
+    const statuses = [...server.reported.values].map(([key, value]) => parameterStatus(key, value));
+    channel.socket.write(
+      Buffer.concat([authenticationOk(), ...statuses, backendKeyData(server.pid, server.secret), readyForQuery('I')]),
+    );
+    channel.handTo(fromClient);
+  }
+
+  #refuse(channel: ClientChannel, error: Error): void {
+    const { socket } = channel;
+    const why = refusalOf(error);
+    if (why !== null) {
+      tally(this.refused, why.code);
+      if (!socket.destroyed) socket.end(errorResponse({ severity: 'FATAL', ...why }));
+    }
+    setTimeout(() => socket.destroy(), 1000).unref();
+  }
+
+  sweep(now: number): void {
+    for (const [socket, since] of this.#guests) {
+      if (now - since > this.#world.config.timeouts.loginMs) {
+        tally(this.refused, 'timeout');
+        socket.destroy();
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const socket of this.#passing) socket.destroy();
+  }
+}
+
+function refusalOf(error: Error): Refusal | null {
+  if (error instanceof LoginError) return error.refusal;
+  if (error instanceof LoginRefused) return { code: error.fields.get('C') ?? '08006', message: error.message };
+  return null;
+}

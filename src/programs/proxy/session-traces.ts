@@ -1,0 +1,52 @@
+import { PROBED, type Traces, UNPINNING } from '#core/pool/probe.ts';
+import { EFFECT } from '#sql/effects.ts';
+import type { StatementFacts } from '#sql/statement-facts.ts';
+
+/** What the texts of a session's present transaction may have done to it. */
+export class SessionTraces implements Traces {
+  effects = 0;
+  settings: Set<string> = NONE;
+  allSettings = false;
+  /** Channels that UNLISTEN named, applied when the transaction has committed. */
+  unlisten: Set<string> | 'all' | null = null;
+  rolledBack = false;
+
+  add(facts: StatementFacts): void {
+    this.effects |= facts.effects;
+    if ((facts.effects & SPECIAL) === 0) return;
+    if (facts.settings.length > 0) {
+      if (this.settings === NONE) this.settings = new Set();
+      for (const name of facts.settings) this.settings.add(name);
+    }
+    this.allSettings ||= facts.allSettings;
+    if (facts.unlisten === 'all') this.unlisten = 'all';
+    else if (facts.unlisten !== null && this.unlisten !== 'all') {
+      this.unlisten ??= new Set();
+      for (const channel of facts.unlisten) this.unlisten.add(channel);
+    }
+    this.rolledBack = facts.command === 'rollback' || facts.command === 'abort';
+  }
+
+  /** The server has to be asked before anybody else gets the connection. */
+  isProbeDue(pins: number): boolean {
+    return (this.effects & (pins === 0 ? PROBED : PROBED | UNPINNING)) !== 0;
+  }
+
+  take(): SessionTraces {
+    const taken = new SessionTraces();
+    Object.assign(taken, this);
+    this.clear();
+    return taken;
+  }
+
+  clear(): void {
+    this.effects = 0;
+    this.settings = NONE;
+    this.allSettings = false;
+    this.unlisten = null;
+    this.rolledBack = false;
+  }
+}
+
+const NONE: Set<string> = new Set();
+const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;

@@ -1,0 +1,2 @@
+export const SESSION_HAZARDS_QUERY = 'SELECT 1';
+export const HAZARD_EPOCH_QUERY = 'SELECT 1';

@@ -1,0 +1,46 @@
+/** Type bytes of what a client sends (manual, "Message Formats"). */
+export const FRONTEND = {
+  query: 0x51,
+  parse: 0x50,
+  bind: 0x42,
+  describe: 0x44,
+  close: 0x43,
+  execute: 0x45,
+  sync: 0x53,
+  flush: 0x48,
+  functionCall: 0x46,
+  copyData: 0x64,
+  copyDone: 0x63,
+  copyFail: 0x66,
+  terminate: 0x58,
+  /** Also SASLInitialResponse and SASLResponse: which of them it is follows from what was asked. */
+  password: 0x70,
+} as const;
+
+/** Type bytes of what a server sends (manual, "Message Formats"). */
+export const BACKEND = {
+  authentication: 0x52,
+  backendKeyData: 0x4b,
+  bindComplete: 0x32,
+  closeComplete: 0x33,
+  commandComplete: 0x43,
+  copyData: 0x64,
+  copyDone: 0x63,
+  copyInResponse: 0x47,
+  copyOutResponse: 0x48,
+  copyBothResponse: 0x57,
+  dataRow: 0x44,
+  emptyQueryResponse: 0x49,
+  errorResponse: 0x45,
+  functionCallResponse: 0x56,
+  negotiateProtocolVersion: 0x76,
+  noData: 0x6e,
+  noticeResponse: 0x4e,
+  notificationResponse: 0x41,
+  parameterDescription: 0x74,
+  parameterStatus: 0x53,
+  parseComplete: 0x31,
+  portalSuspended: 0x73,
+  readyForQuery: 0x5a,
+  rowDescription: 0x54,
+} as const;
