@@ -1,11 +1,16 @@
-// Measurements: `npm run bench -- failover|footprint [OPTIONS]`. They need a quiet machine and assert nothing.
+// Measurements: `npm run bench -- failover|footprint|proxy [OPTIONS]`. They need a quiet machine and assert nothing.
 import { parseArgs } from 'node:util';
+import { INTERMEDIARIES, type IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 import { benchContest } from './contest.ts';
 import { benchFailover } from './failover.ts';
 import { benchFootprint } from './footprint.ts';
+import { MODES, type Mode } from './proxy/pgbench.ts';
+import { benchProxy } from './proxy.ts';
 
 const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni] [-o json]
 npm run bench -- footprint [-o json]
+npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
+                       [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
 `;
 
 const { values, positionals } = parseArgs({
@@ -15,29 +20,64 @@ const { values, positionals } = parseArgs({
     peer: { type: 'string' },
     machines: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    clients: { type: 'string', default: '1,8,64,200' },
+    modes: { type: 'string', default: MODES.join(',') },
+    peers: { type: 'string', default: 'pgbouncer,pgpool' },
+    without: { type: 'string' },
+    tls: { type: 'boolean', default: false },
+    idle: { type: 'string', default: '10000' },
+    'copy-mb': { type: 'string', default: '1000' },
     output: { type: 'string', short: 'o', default: 'table' },
   },
 });
-const runs = Number(values.runs);
 const json = values.output === 'json';
 
-if (
-  !Number.isInteger(runs) ||
-  runs < 1 ||
-  !['table', 'json'].includes(values.output) ||
-  ![undefined, 'patroni'].includes(values.peer)
-) {
-  process.stderr.write(USAGE);
-  process.exitCode = 2;
-} else if (positionals[0] === 'failover' && values.peer !== undefined) {
-  process.exitCode = await benchContest({ runs, only: values.only, json });
-} else if (positionals[0] === 'failover') {
-  process.exitCode = await benchFailover({ runs, only: values.only, json, machines: values.machines });
-} else if (positionals[0] === 'footprint') {
+/** Undefined when what is asked cannot be done. */
+async function main(): Promise<number | undefined> {
+  if (!['table', 'json'].includes(values.output)) return undefined;
+  if (positionals[0] === 'failover') return failover();
+  if (positionals[0] === 'proxy') return proxy();
+  if (positionals[0] !== 'footprint') return undefined;
   await benchFootprint(json);
-} else {
-  process.stderr.write(USAGE);
-  process.exitCode = 2;
+  return 0;
 }
+
+async function failover(): Promise<number | undefined> {
+  const { only, machines, peer } = values;
+  const runs = Number(values.runs);
+  if (!isCount(runs) || ![undefined, 'patroni'].includes(peer)) return undefined;
+  return peer === undefined ? benchFailover({ runs, only, json, machines }) : benchContest({ runs, only, json });
+}
+
+async function proxy(): Promise<number | undefined> {
+  const [rounds, seconds, idle, copyMb] = [values.rounds, values.seconds, values.idle, values['copy-mb']].map(Number);
+  const clients = values.clients.split(',').map(Number);
+  const modes = values.modes.split(',') as Mode[];
+  const peers = values.peers === 'none' ? [] : values.peers.split(',');
+  const known = peers.every((peer) => INTERMEDIARIES.includes(peer as IntermediaryName));
+  if (![rounds, seconds, ...clients].every(isCount) || !modes.every((mode) => MODES.includes(mode)) || !known) return undefined;
+  const contenders = ['direct', ...peers, 'matriarch'].filter((name) => name !== values.without) as IntermediaryName[];
+  return benchProxy({
+    rounds: Number(rounds),
+    seconds: Number(seconds),
+    idle: Number(idle),
+    copyBytes: Number(copyMb) * 1e6,
+    clients,
+    modes,
+    contenders,
+    tls: values.tls,
+    json,
+  });
+}
+
+function isCount(value: number | undefined): boolean {
+  return Number.isInteger(value) && (value ?? 0) >= 1;
+}
+
+const code = await main();
+if (code === undefined) process.stderr.write(USAGE);
+process.exitCode = code ?? 2;
 // What a bench started is ended by then; sockets that linger are not waited for.
 process.exit();

@@ -29,6 +29,9 @@ export interface SenderRow {
 export interface ServerNotes {
   /** `server_version_num`, such as 150014. */
   readonly version: number;
+  /** `max_connections`, and how many of them are kept from ordinary roles. Absent: not asked. */
+  readonly maxConnections?: number;
+  readonly reservedConnections?: number;
   /** When the postmaster was started, in milliseconds since 1970. */
   readonly startedAtMs: number;
   /** The commit time of the last transaction that was replayed, in milliseconds since 1970; null when none was. */

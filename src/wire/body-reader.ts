@@ -11,9 +11,11 @@ export class BodyReader {
   #at = 5;
   #malformed: boolean;
 
-  constructor(message: Buffer, ...types: readonly number[]) {
+  /** Of `type`, or of `otherType`. */
+  constructor(message: Buffer, type: number, otherType = type) {
     this.#message = message;
-    this.#malformed = message.length < 5 || !types.includes(message[0] ?? -1) || message.readUInt32BE(1) !== message.length - 1;
+    const wellFramed = message.length >= 5 && message.readUInt32BE(1) === message.length - 1;
+    this.#malformed = !wellFramed || (message[0] !== type && message[0] !== otherType);
   }
 
   get malformed(): boolean {

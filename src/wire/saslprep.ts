@@ -1,5 +1,3 @@
-import prepare from '@mongodb-js/saslprep';
-
 /**
  * Characters that PostgreSQL refuses to prepare (saslprep.c) and the library prepares: PostgreSQL looks for what is prohibited, or
  * younger than Unicode 3.2, before the normalisation, which turns these into older ones.
@@ -18,8 +16,10 @@ const REFUSED = new RegExp(
  * A password as PostgreSQL hashes it: prepared by SASLprep (RFC 4013), and as it stands where that refuses it, as it does an emoji.
  * Known to differ from PostgreSQL only where a right-to-left script meets a compatibility character such as U+2116.
  */
-export function saslprep(password: string): string {
+export async function saslprep(password: string): Promise<string> {
   if (/^[\x20-\x7e]*$/.test(password) || REFUSED.test(password)) return password;
+  // 8 MB of tables: for who needs them.
+  const { default: prepare } = await import('@mongodb-js/saslprep');
   try {
     return prepare(password);
   } catch {

@@ -97,7 +97,7 @@ export class ScramClient {
       if (iterations !== verifier.iterations || !salt.equals(verifier.salt)) return undefined;
       return { clientKey, storedKey: verifier.storedKey, serverKey: verifier.serverKey };
     }
-    const salted = await stretch(saslprep(secret.password), salt, iterations);
+    const salted = await stretch(await saslprep(secret.password), salt, iterations);
     const clientKey = hmac(salted, 'Client Key');
     return { clientKey, storedKey: hash(clientKey), serverKey: hmac(salted, 'Server Key') };
   }

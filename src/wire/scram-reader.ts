@@ -57,8 +57,8 @@ export class ScramReader {
   }
 }
 
-/** PostgreSQL's sanitize_char. */
+/** PostgreSQL's sanitize_char: with its quotes. */
 export function printable(character: string): string {
-  if (/^[\x21-\x7e]$/.test(character)) return character;
+  if (/^[\x21-\x7e]$/.test(character)) return `'${character}'`;
   return `0x${(character.charCodeAt(0) || 0).toString(16).padStart(2, '0')}`;
 }

@@ -28,14 +28,20 @@ export function parseScramVerifier(text: string): ScramVerifier | undefined {
 
 /**
  * What `CREATE ROLE … PASSWORD` stores for SCRAM-SHA-256. Computed here, so that no password is ever part of a statement that a
- * server might log. Takes milliseconds, and blocks.
+ * server might log. Takes milliseconds, and blocks. TypeError unless the password is printable ASCII, which SASLprep leaves as it is.
  */
-export function buildScramVerifier(
-  password: string,
-  salt: Buffer = randomBytes(16),
-  iterations: number = DEFAULT_ITERATIONS,
-): string {
-  const salted = pbkdf2Sync(saslprep(password), salt, iterations, KEY_BYTES, 'sha256');
+export function buildScramVerifier(password: string, salt?: Buffer, iterations?: number): string {
+  if (!/^[\x20-\x7e]+$/.test(password)) throw new TypeError('the password is not printable ASCII');
+  return verifierOfPrepared(password, salt, iterations);
+}
+
+/** The same of any password that PostgreSQL accepts. */
+export async function buildAnyScramVerifier(password: string, salt?: Buffer, iterations?: number): Promise<string> {
+  return verifierOfPrepared(await saslprep(password), salt, iterations);
+}
+
+function verifierOfPrepared(prepared: string, salt: Buffer = randomBytes(16), iterations: number = DEFAULT_ITERATIONS): string {
+  const salted = pbkdf2Sync(prepared, salt, iterations, KEY_BYTES, 'sha256');
   const stored = hash(hmac(salted, 'Client Key')).toString('base64');
   const server = hmac(salted, 'Server Key').toString('base64');
   return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${server}`;

@@ -4,6 +4,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import type { MemberName } from '#domain/member.ts';
+import { isProxyName } from '#domain/proxy-names.ts';
+import { PROXY_PROTOCOL } from '../proxy-link/messages.ts';
 import { peerName, serverTls } from '../tls/contexts.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
 import { errorAnswer } from './answers.ts';
@@ -25,6 +27,8 @@ export interface ApiServerOptions {
   readonly routes: readonly Route[];
   /** A member asked for an upgrade to the peers' protocol and was answered 101. The socket is the listener's from now on. */
   onUpgrade?(socket: TLSSocket, head: Buffer, from: MemberName): void;
+  /** The same for the proxies' protocol: asked for by a proxy, a member, or (`local`) the owner by the Unix socket. */
+  onProxy?(socket: Socket, head: Buffer, local: boolean): void;
   /** An error in a handler that is none of the catalogue's: a bug, for the log. */
   onError(error: unknown): void;
 }
@@ -59,8 +63,10 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     listenerFor(() => ({ kind: 'owner' })),
   );
   const listening = new Listening([tlsServer, socketServer]);
-  for (const server of [tlsServer, socketServer])
-    server.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head));
+  tlsServer.on('upgrade', (request, socket, head) =>
+    upgrade(options, request, socket, head, callerByCertificate(request.socket)),
+  );
+  socketServer.on('upgrade', (request, socket, head) => upgrade(options, request, socket, head, { kind: 'owner' }));
   return {
     setIdentity: (tls) => tlsServer.setSecureContext(serverTls(tls)),
     async start() {
@@ -79,19 +85,30 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
 
 function callerByCertificate(socket: Socket): Caller {
   const name = socket instanceof TLSSocket ? peerName(socket) : undefined;
-  return name === undefined ? { kind: 'anonymous' } : { kind: 'member', name };
+  if (name === undefined) return { kind: 'anonymous' };
+  return { kind: isProxyName(name) ? 'proxy' : 'member', name };
 }
 
-function upgrade(options: ApiServerOptions, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+function upgrade(
+  options: ApiServerOptions,
+  { url, headers }: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  caller: Caller,
+): void {
   socket.on('error', () => socket.destroy());
-  const from = socket instanceof TLSSocket ? peerName(socket) : undefined;
   const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
-  if (options.onUpgrade === undefined || request.url !== '/peer' || request.headers.upgrade !== PEER_PROTOCOL) {
-    refuse('404 Not Found');
-  } else if (from === undefined) {
-    refuse('403 Forbidden');
+  const accept = (protocol: string) =>
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${protocol}\r\n\r\n`);
+  if (options.onUpgrade !== undefined && url === '/peer' && headers.upgrade === PEER_PROTOCOL) {
+    if (caller.kind !== 'member') return void refuse('403 Forbidden');
+    accept(PEER_PROTOCOL);
+    options.onUpgrade(socket as TLSSocket, head, caller.name);
+  } else if (options.onProxy !== undefined && url === '/proxy' && headers.upgrade === PROXY_PROTOCOL) {
+    if (caller.kind === 'anonymous') return void refuse('403 Forbidden');
+    accept(PROXY_PROTOCOL);
+    options.onProxy(socket as Socket, head, caller.kind === 'owner');
   } else {
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: ${PEER_PROTOCOL}\r\n\r\n`);
-    options.onUpgrade(socket as TLSSocket, head, from);
+    refuse('404 Not Found');
   }
 }

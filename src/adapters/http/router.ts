@@ -1,10 +1,13 @@
 import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
 
-/** Who asks: the owner of the folder by the Unix socket, a member by its certificate, a person by a password, or anybody. */
+/**
+ * Who asks: the owner of the folder by the Unix socket, a member or a proxy by its certificate, a person by a password, or anybody.
+ */
 export type Caller =
   | { readonly kind: 'owner' }
   | { readonly kind: 'member'; readonly name: MemberName }
+  | { readonly kind: 'proxy'; readonly name: string }
   | { readonly kind: 'person'; readonly name: string }
   | { readonly kind: 'anonymous' };
 
@@ -41,6 +44,8 @@ export interface Route {
   readonly path: string;
   /** May be read without a certificate, such as a health check. GET only. Default false. */
   readonly public?: boolean;
+  /** A proxy may call it by its certificate; what is public, it may as anybody. Default false. */
+  readonly forProxies?: boolean;
   /** A MatriarchError that it throws is answered with its code; anything else is a bug, answered as such. */
   handle(request: ApiRequest): ApiResponse | Promise<ApiResponse>;
 }

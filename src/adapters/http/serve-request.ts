@@ -6,7 +6,7 @@ import { type ApiResponse, type Caller, matchRoute, type Route } from './router.
 export interface Serving {
   readonly routes: readonly Route[];
   readonly callerOf: (request: IncomingMessage) => Caller;
-  /** What an anonymous caller of a route that is not public is told. */
+  /** What whoever may not call a route is told. */
   readonly refuse: (method: string, path: string) => ApiResponse;
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal;
@@ -64,7 +64,9 @@ async function dispatch(serving: Serving, request: IncomingMessage, signal: Abor
       const { route, params } = match;
       const caller = serving.callerOf(request);
       // Before the body is read: a stranger's megabyte is not worth the memory.
-      if (caller.kind === 'anonymous' && route.public !== true) return serving.refuse(method, url.pathname);
+      const allowed =
+        route.public === true || (caller.kind === 'proxy' ? route.forProxies === true : caller.kind !== 'anonymous');
+      if (!allowed) return serving.refuse(method, url.pathname);
       const body = route.method === 'GET' ? undefined : await readBody(request);
       return await route.handle({ caller, params, path: url.pathname, query: url.searchParams, body, signal });
     }

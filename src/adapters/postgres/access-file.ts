@@ -1,13 +1,22 @@
+import { PROXY_LOGIN_NAME, PROXY_MAP } from '#domain/proxy-names.ts';
 import type { PostgresSecrets } from './postgres-options.ts';
 
 const OPEN = '# gate: open';
 const CLOSED = '# gate: closed';
 
+/** What both files can express as an exact name in every release: with a slash in front it would be a pattern (16 and later). */
+const EXPRESSIBLE = /^[^/\p{C}\p{Zl}\p{Zp}\ufffd][^\p{C}\p{Zl}\p{Zp}\ufffd]*$/u;
+
+export function isExpressible(name: string): boolean {
+  return EXPRESSIBLE.test(name);
+}
+
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"
- * does not match replication (manual, section 21.1), so nobody but the members' role streams.
+ * does not match replication (manual, section 21.1), so nobody but the members' role streams. The first line that fits a connection is
+ * the only one that counts, so `byCertificate` names none who could log in by a password.
  */
-export function accessRules(secrets: PostgresSecrets, open: boolean): string {
+export function accessRules(secrets: PostgresSecrets, open: boolean, byCertificate: readonly string[] = []): string {
   const agent = quoteName(secrets.agent.name);
   const replication = quoteName(secrets.replication.name);
   const always = [
@@ -20,10 +29,19 @@ export function accessRules(secrets: PostgresSecrets, open: boolean): string {
     `local   all         ${replication}                reject`,
   ];
   const clients = [
+    ...byCertificate.filter(isExpressible).map((name) => `hostssl all ${quoteName(name)} all cert map=${PROXY_MAP}`),
     'local   all         all                            scram-sha-256',
     'hostssl all         all all scram-sha-256',
   ];
   return `${['# Written by Matriarch.', open ? OPEN : CLOSED, ...always, ...(open ? clients : [])].join('\n')}\n`;
+}
+
+/** pg_ident.conf: as whom the proxies' certificate logs in. Exact names: a pattern would let in whoever has a certificate of a member. */
+export function identityMap(byCertificate: readonly string[]): string {
+  const lines = byCertificate
+    .filter(isExpressible)
+    .map((name) => `${PROXY_MAP} ${quoteName(PROXY_LOGIN_NAME)} ${quoteName(name)}`);
+  return `${['# Written by Matriarch.', ...lines].join('\n')}\n`;
 }
 
 export function isGateOpen(rules: string): boolean {

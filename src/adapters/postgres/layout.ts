@@ -20,7 +20,10 @@ export interface Layout {
   readonly roleConf: string;
   readonly accessFile: string;
   readonly identFile: string;
+  /** Whom this member trusts as a follower. */
   readonly caFile: string;
+  /** Whose certificates the server takes from its clients: the proxies' authority too. */
+  readonly clientCaFile: string;
   readonly certFile: string;
   readonly keyFile: string;
   /** The passwords that `primary_conninfo` may use; empty while the member must not be able to connect to anybody. */
@@ -52,6 +55,7 @@ export function layoutOf(options: PostgresOptions): Layout {
     accessFile: join(configDir, 'pg_hba.conf'),
     identFile: join(configDir, 'pg_ident.conf'),
     caFile: join(configDir, 'ca.crt'),
+    clientCaFile: join(configDir, 'client-ca.crt'),
     certFile: join(configDir, 'server.crt'),
     keyFile: join(configDir, 'server.key'),
     passfile: options.passfile ?? join(memberDir, 'replication.pgpass'),

@@ -24,6 +24,9 @@ export interface Look {
   /** The names that ALTER SYSTEM has set. */
   readonly altered: string;
   readonly version: number;
+  /** `max_connections`, and how many of them are not for ordinary roles. */
+  readonly maxConnections: number;
+  readonly reservedConnections: number;
   /** Milliseconds since 1970. */
   readonly startedAtMs: number;
   /** Of the last transaction that was replayed; null when none was. */
@@ -58,6 +61,9 @@ SELECT r AS recovery,
   CASE WHEN r THEN (SELECT json_build_array(status, last_msg_receipt_time,
     extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000) FROM pg_stat_wal_receiver) END AS receiver,
   current_setting('server_version_num')::int AS version,
+  current_setting('max_connections')::int AS max_connections,
+  current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true), '0')::int
+    AS reserved_connections,
   extract(epoch FROM pg_postmaster_start_time())::float8 * 1000 AS started_at,
   CASE WHEN r THEN extract(epoch FROM pg_last_xact_replay_timestamp())::float8 * 1000 END AS replayed_at,
   (SELECT json_agg(json_build_array(pid, application_name, state, flush_lsn, replay_lsn, reply_time,
@@ -82,6 +88,8 @@ interface Row {
   readonly histories: string | null;
   readonly receiver: readonly [string, string | null, number | null] | null;
   readonly version: number;
+  readonly max_connections: number;
+  readonly reserved_connections: number;
   readonly started_at: number;
   readonly replayed_at: number | null;
   readonly senders: readonly SenderFields[] | null;
@@ -119,6 +127,8 @@ export async function look(session: Session, timeoutMs: number): Promise<Look> {
     startupWait: row.startup_wait ?? '',
     senders: (row.senders ?? []).map(senderOf),
     version: row.version,
+    maxConnections: row.max_connections,
+    reservedConnections: row.reserved_connections,
     startedAtMs: row.started_at,
     replayedAtMs: row.replayed_at,
     altered: row.altered ?? '',

@@ -101,9 +101,12 @@ export async function primaryView(
   };
 }
 
-function notesOf({ version, startedAtMs, replayedAtMs, pause, senders }: Look): ServerNotes {
+function notesOf(look: Look): ServerNotes {
+  const { version, maxConnections, reservedConnections, startedAtMs, replayedAtMs, pause, senders } = look;
   return {
     version,
+    maxConnections,
+    reservedConnections,
     startedAtMs,
     replayedAtMs,
     replayPaused: pause === 'paused',

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { Incarnation } from '#domain/member.ts';
+import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
+import { CertifiedRoles } from './certified-roles.ts';
 import { Freshness } from './freshness.ts';
 import { Histories } from './histories.ts';
 import { failureOf, messageOf } from './job-error.ts';
@@ -27,6 +29,7 @@ import { OwnedFiles, readIfThere } from './owned-files.ts';
 import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions } from './postgres-options.ts';
 import { Postmaster } from './postmaster.ts';
 import { RoleFile } from './role-file.ts';
+import { RoleReader } from './role-reader.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
 import { serverSettings } from './server-settings.ts';
 import { NoAnswer, Session } from './session.ts';
@@ -37,6 +40,7 @@ import { useTls } from './use-tls.ts';
 import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
+const KEEP_ACCESS_EVERY_MS = 1000;
 
 export interface PostgresServer extends ServerPort {
   /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */
@@ -45,6 +49,10 @@ export interface PostgresServer extends ServerPort {
   reload(): boolean;
   /** The names of the parameters that only a restart brings into force. Rejects when no server answers. */
   pendingRestart(): Promise<readonly string[]>;
+  /** For a proxy. Null: no such role, or one of the agents' own. Rejects when no server answers in time. */
+  lookup(role: string, database: string): Promise<RoleFacts | null>;
+  /** Roles that a proxy cannot log in as by its certificate, though nothing but their name is against it. */
+  readonly refusedRoles: readonly string[];
   /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
   useTls(tls: TlsIdentity): Promise<void>;
 }
@@ -59,6 +67,10 @@ class LocalServer implements PostgresServer {
   readonly #observing: Session;
   readonly #freshness = new Freshness();
   readonly #upkeep: Upkeep;
+  readonly #roles: RoleReader;
+  readonly #certified: CertifiedRoles;
+  #keepingAccess: Promise<void> | undefined;
+  #accessKeptAt = Number.NEGATIVE_INFINITY;
   #running: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
 
   constructor(options: PostgresOptions) {
@@ -93,6 +105,8 @@ class LocalServer implements PostgresServer {
         syncInForce: undefined,
         startedAt: undefined,
         walSizes: DEFAULT_WAL_SIZES,
+        certified: [],
+        byCertificate: new Set(),
       },
       openSession: (change = {}) => new Session({ ...settings, name: 'matriarch agent', ...change }),
     };
@@ -103,6 +117,20 @@ class LocalServer implements PostgresServer {
       memory.startedAt = undefined;
     });
     this.#upkeep = new Upkeep(this.#context);
+    this.#roles = new RoleReader(this.#context);
+    this.#certified = new CertifiedRoles(this.#context, this.#roles);
+  }
+
+  async lookup(role: string, database: string): Promise<RoleFacts | null> {
+    const facts = await this.#roles.lookup(role, database);
+    if (facts === null || facts.byCertificate || !this.#certified.isWantedFor(facts)) return facts;
+    // Made a moment ago: nobody waits for the next look.
+    await this.#keepAccess().catch(() => {});
+    return { ...facts, byCertificate: this.#context.memory.byCertificate.has(role) };
+  }
+
+  get refusedRoles(): readonly string[] {
+    return this.#certified.refused;
   }
 
   async observe(_incarnation: Incarnation): Promise<ServerView> {
@@ -144,13 +172,36 @@ class LocalServer implements PostgresServer {
   /** Beside the look, and between jobs. What fails is tried again with the next one. */
   #keepUp(found: Look): void {
     if (!found.inRecovery) this.#upkeep.flush(found, this.#observing).catch(() => {});
-    if (this.#running !== undefined || !this.#upkeep.needsUndo(found)) return;
-    const done = this.#upkeep.undo().catch((error: unknown) => this.#context.log(messageOf(error)));
-    const current = { controller: new AbortController(), done };
+    if (performance.now() - this.#accessKeptAt > KEEP_ACCESS_EVERY_MS)
+      this.#keepAccess().catch((error: unknown) => this.#context.log(messageOf(error)));
+    if (this.#running === undefined && this.#upkeep.needsUndo(found)) void this.#between(() => this.#upkeep.undo());
+  }
+
+  /** Between two jobs, as one: the next job waits, and a stop aborts it. */
+  #between(work: (context: JobContext) => Promise<void>): Promise<void> {
+    const controller = new AbortController();
+    const context = { ...this.#context, signal: controller.signal, incarnation: '', onProgress: () => {} };
+    const done = work(context).catch((error: unknown) => this.#context.log(messageOf(error)));
+    const current = { controller, done };
     this.#running = current;
-    void done.then(() => {
+    return done.then(() => {
       if (this.#running === current) this.#running = undefined;
     });
+  }
+
+  /** One at a time; whoever comes meanwhile waits for the same. Not while a job runs. */
+  #keepAccess(): Promise<void> {
+    this.#keepingAccess ??= this.#keepAccessOnce().finally(() => {
+      this.#keepingAccess = undefined;
+    });
+    return this.#keepingAccess;
+  }
+
+  async #keepAccessOnce(): Promise<void> {
+    this.#accessKeptAt = performance.now();
+    const behind = await this.#certified.isBehind();
+    if (!behind || this.#running !== undefined || this.pid() === undefined) return;
+    await this.#between((context) => this.#certified.apply(context));
   }
 
   async run(job: ServerJob, incarnation: Incarnation, onProgress: (text: string) => void): Promise<JobResult> {
@@ -226,6 +277,7 @@ class LocalServer implements PostgresServer {
     this.#context.postmaster.close();
     this.#observing.drop();
     this.#context.work.drop();
+    this.#roles.drop();
   }
 }
 

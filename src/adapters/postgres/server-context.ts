@@ -40,6 +40,10 @@ export interface ServerMemory {
   /** The end of the valid WAL when the server was started: it does not tell itself before it has replayed as far. */
   startedAt: Position | undefined;
   walSizes: WalSizes;
+  /** The roles that the files let a proxy in as, by its certificate. */
+  certified: readonly string[];
+  /** Those of them that the server is known to have read. */
+  byCertificate: ReadonlySet<string>;
 }
 
 export interface JobContext extends ServerContext {

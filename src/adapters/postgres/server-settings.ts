@@ -45,7 +45,7 @@ export function serverSettings(options: PostgresOptions, layout: Layout, paramet
     hba_file: layout.accessFile,
     ident_file: layout.identFile,
     ssl: 'on',
-    ssl_ca_file: layout.caFile,
+    ssl_ca_file: layout.clientCaFile,
     ssl_cert_file: layout.certFile,
     ssl_key_file: layout.keyFile,
     password_encryption: 'scram-sha-256',

@@ -7,6 +7,7 @@ export async function writeTls({ files, layout, memory: { tls } }: ServerContext
   let changed = false;
   for (const [to, text] of [
     [layout.caFile, tls.ca],
+    [layout.clientCaFile, `${tls.ca}${tls.proxyCa ?? ''}`],
     [layout.certFile, tls.certificate],
     [layout.keyFile, tls.key],
   ] as const) {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { MemberName } from '#domain/member.ts';
+import type { PROXY_LOGIN_NAME, PROXY_NAME } from '#domain/proxy-names.ts';
 
 /** A certificate and its private key, both PEM. */
 export interface CertificateWithKey {
@@ -8,7 +9,7 @@ export interface CertificateWithKey {
   readonly key: string;
 }
 
-/** The certificate authority of one cluster: whoever shows a certificate of it belongs to the cluster. */
+/** The certificate authority of one cluster, or of its proxies: whoever shows a certificate of it belongs to them. */
 export type Authority = CertificateWithKey;
 
 export interface CertificateRequest {
@@ -18,19 +19,25 @@ export interface CertificateRequest {
   readonly hosts: readonly string[];
 }
 
+export interface ClientCertificateRequest {
+  readonly name: typeof PROXY_NAME | typeof PROXY_LOGIN_NAME;
+  /** Nobody can be served with it: it has no name that a client looks for, and may not be used so. */
+  readonly clientOnly: true;
+}
+
 const AUTHORITY_DAYS = 3650;
 const MEMBER_DAYS = 365;
 /** Certificates begin before now, for peers whose clock is behind. */
 const BACKDATE_MS = 86_400_000;
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
-/** Makes the authority of a new cluster, valid for ten years. */
-export async function createAuthority(options: { readonly cluster: string }): Promise<Authority> {
+/** Makes the authority of a new cluster, or of its proxies, valid for ten years. */
+export async function createAuthority(options: { readonly cluster: string; readonly of?: 'proxies' }): Promise<Authority> {
   const x509 = await library();
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
-    name: [{ CN: [`${options.cluster} authority`] }, { O: ['Matriarch'] }],
+    name: [{ CN: [`${options.cluster} ${options.of === undefined ? '' : 'proxies '}authority`] }, { O: ['Matriarch'] }],
     ...validity(AUTHORITY_DAYS),
     signingAlgorithm: ALGORITHM,
     keys,
@@ -47,11 +54,15 @@ export async function createAuthority(options: { readonly cluster: string }): Pr
  * Issues a certificate for a member, valid for a year, for both ends of a connection: its PostgreSQL, its API, and itself as a
  * client of the others.
  */
-export async function issueCertificate(authority: Authority, request: CertificateRequest): Promise<CertificateWithKey> {
+export async function issueCertificate(
+  authority: Authority,
+  request: CertificateRequest | ClientCertificateRequest,
+): Promise<CertificateWithKey> {
   const x509 = await library();
   const keys = await generateKeys();
   const issuer = new x509.X509Certificate(authority.certificate);
-  const names = [...new Set([request.name, ...request.hosts])];
+  const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
+  const names = 'hosts' in request ? [...new Set([request.name, ...request.hosts])] : [];
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: randomSerial(),
     subject: [{ CN: [request.name] }, { O: ['Matriarch'] }],
@@ -63,8 +74,10 @@ export async function issueCertificate(authority: Authority, request: Certificat
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value }))),
+      new x509.ExtendedKeyUsageExtension('hosts' in request ? [serverAuth, clientAuth] : [clientAuth]),
+      ...(names.length === 0
+        ? []
+        : [new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })))]),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
     ],

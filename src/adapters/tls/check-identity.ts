@@ -21,6 +21,8 @@ export function checkIdentity(identity: TlsIdentity, name: MemberName, now = new
   const authorities = read('ca.crt', () => certificatesOf(identity.ca));
   const certificate = read('member.crt', () => new X509Certificate(identity.certificate));
   const key = read('member.key', () => createPrivateKey(identity.key));
+  const { proxyCa } = identity;
+  if (proxyCa !== undefined) read('proxy-ca.crt', () => certificatesOf(proxyCa));
   if (!certificate.checkPrivateKey(key)) fail('tls.invalid', 'member.key is not the key of member.crt');
   if (!authorities.some((authority) => certificate.checkIssued(authority) && certificate.verify(authority.publicKey)))
     fail('tls.invalid', 'no authority in ca.crt has signed member.crt');

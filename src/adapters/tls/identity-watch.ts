@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MemberName } from '#domain/member.ts';
 import { checkIdentity } from './check-identity.ts';
-import { readTlsFiles, type TlsIdentity, tlsPaths } from './tls-files.ts';
+import { proxyCaPath, readTlsFiles, type TlsIdentity, tlsPaths } from './tls-files.ts';
 
 export interface IdentityWatchOptions {
   readonly folder: string;
@@ -21,7 +21,7 @@ export interface IdentityWatchOptions {
 const EVERY_MS = 2000;
 
 /**
- * Looks at a member's TLS files every two seconds: three calls of stat, no file is read before one of them has changed. A folder may be
+ * Looks at a member's TLS files every two seconds: four calls of stat, no file is read before one of them has changed. A folder may be
  * a mount or a link that is swapped as a whole, of which a watch by the kernel would hear nothing. Never rejects.
  */
 export async function watchIdentity(options: IdentityWatchOptions): Promise<void> {
@@ -69,12 +69,12 @@ async function takeUp(options: IdentityWatchOptions, current: TlsIdentity): Prom
 }
 
 function same(a: TlsIdentity, b: TlsIdentity): boolean {
-  return a.ca === b.ca && a.certificate === b.certificate && a.key === b.key;
+  return a.ca === b.ca && a.certificate === b.certificate && a.key === b.key && a.proxyCa === b.proxyCa;
 }
 
 async function signatureOf(folder: string): Promise<string> {
   const found = await Promise.all(
-    Object.values(tlsPaths(folder)).map((path) =>
+    [...Object.values(tlsPaths(folder)), proxyCaPath(folder)].map((path) =>
       stat(path).then(
         ({ ino, size, mtimeMs }) => `${ino}:${size}:${mtimeMs}`,
         () => 'missing',

@@ -12,6 +12,8 @@ export interface TlsIdentity {
   readonly certificate: string;
   /** Secret. */
   readonly key: string;
+  /** The certificate of the authority that the proxies' logins at the servers are by, PEM. Trusted by PostgreSQL, and by nothing else. */
+  readonly proxyCa?: string;
 }
 
 /** Where they are; PostgreSQL reads the same files. */
@@ -19,6 +21,11 @@ export interface TlsPaths {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
+}
+
+/** Beside them, where the cluster has an authority of its proxies. */
+export function proxyCaPath(folder: string): string {
+  return join(folder, 'proxy-ca.crt');
 }
 
 export type FileOwner = { readonly uid: number; readonly gid: number };
@@ -49,7 +56,11 @@ export async function writeTlsFiles(
 export async function readTlsFiles(folder: string): Promise<TlsIdentity> {
   const paths = tlsPaths(folder);
   // One after the other: of several that are missing, the same one is named each time.
-  return { ca: await read(paths.ca), certificate: await read(paths.certificate), key: await read(paths.key) };
+  const identity = { ca: await read(paths.ca), certificate: await read(paths.certificate), key: await read(paths.key) };
+  const proxyCa = await readFile(proxyCaPath(folder), 'utf8').catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' ? undefined : fail('tls.invalid', `${proxyCaPath(folder)}: ${error.message}`, error),
+  );
+  return proxyCa === undefined ? identity : { ...identity, proxyCa };
 }
 
 /** The authority itself, which only the one who makes certificates needs: `ca.crt` and `ca.key` in `folder`. */

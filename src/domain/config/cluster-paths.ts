@@ -25,7 +25,7 @@ export function clusterPaths(dir: string) {
     /** The agents that were started: pid and start time by member. */
     agents: `${dir}/agents.json`,
     supervisorLog: `${dir}/supervisor.log`,
-    /** The proxy that `matriarch up` runs. Owner only. */
+    /** What a proxy of the cluster shows, and the one that `matriarch up` runs. Owner only. */
     proxy: `${dir}/proxy`,
     proxyConfig: `${dir}/proxy/proxy.yaml`,
     proxyLog: `${dir}/proxy/proxy.log`,
@@ -46,6 +46,8 @@ export function machinesPaths(dir: string) {
     authority: `${dir}/authority`,
     /** Its certificate, for clients (`sslrootcert`). No secret. */
     ca: `${dir}/ca.crt`,
+    /** What a proxy of the cluster shows, for the machines where one runs. Owner only. */
+    proxy: `${dir}/proxy`,
     /** Exactly what belongs into the configuration folder of a member's machine. */
     machine: (name: MemberName) => machinePaths(`${dir}/${name}`),
   } as const;

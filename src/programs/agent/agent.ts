@@ -9,6 +9,7 @@ import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
 import { openStore } from '#adapters/store/open-store.ts';
 import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
+import { holdsLead } from '#core/ha/holds-lead.ts';
 import { initialState } from '#core/ha/state.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
@@ -16,6 +17,7 @@ import { haSettings } from '#domain/config/ha-settings.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
+import type { ExplainLine } from '#domain/status.ts';
 import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { AddressBook } from './address-book.ts';
 import { AgentFace } from './agent-face.ts';
@@ -26,6 +28,7 @@ import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
+import { ProxyDesk } from './proxy-desk.ts';
 import { toJson } from './record-json.ts';
 import type { Served } from './routes.ts';
 import { Runner } from './runner.ts';
@@ -102,8 +105,13 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     initial,
     clock,
     perform: (effect) => perform(effect),
-    onStep: (state, because) => face.seen(state, because, (role) => watchmen.setRole(role)),
+    onStep: (state, because) => {
+      face.seen(state, because, (role) => watchmen.setRole(role));
+      proxies.seen(state);
+    },
   });
+  const lookup = (role: string, database: string) => server.lookup(role, database);
+  const proxies = new ProxyDesk({ config, socketDir, state: () => runner.state, clock, lookup, log });
   const feed = (event: HaEvent) => runner.feed(event);
   const watchmen = new Watchmen({ config, paths, secrets, socketDir, log, feed });
   const links = linkPeers(config.name, certificates.current, log, feed);
@@ -121,6 +129,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     storeAnswered: (ok) => face.storeAnswered(ok),
     answer: (id, ok, text) => desk.answer(id, ok, text),
     exit: () => done.resolve(),
+    holdProxies: () => proxies.holdForHandover(),
+    releaseProxies: () => proxies.release(),
   });
   server.onEnded(() => feed({ kind: 'serverEnded' }));
   const served: Served = {
@@ -131,11 +141,15 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     decisions: face.decisions,
     status: () =>
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
-    notes: () => [...certificates.explain(), ...face.notes()],
-    command: (request, aborted) => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted),
+    notes: () => [...certificates.explain(), ...face.notes(), ...notesOnRoles(server.refusedRoles)],
+    command: (request, aborted) => {
+      const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
+      // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
+      return request.kind === 'restart' && holdsLead(runner.state, clock()) ? proxies.holdDuring(ask) : ask();
+    },
   };
   const identity = () => certificates.current;
-  const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, log });
+  const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
   await watchmen.start();
   followStore(options, parts, { links, face, feed });
   keepCertificates(options, parts, [doors, links]);
@@ -147,8 +161,18 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   runner.stop();
   await doors.close();
   links.close();
+  proxies.close();
   await watchmen.stop(signal.aborted);
   for (const part of [server, store, checker]) await part.close();
+}
+
+function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {
+  return refused.map((name) => ({
+    rule: 'proxy',
+    holds: false,
+    text: `no proxy can log in as ${JSON.stringify(name)} by its certificate: no file of PostgreSQL can express the name`,
+    toChange: 'a password (SCRAM) for the role, or another name',
+  }));
 }
 
 type Parts = Awaited<ReturnType<typeof openParts>>;

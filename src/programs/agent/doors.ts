@@ -8,6 +8,7 @@ import type { AgentLog } from './agent-log.ts';
 import { startPatroniDoor } from './patroni/patroni-door.ts';
 import { peerRoutes } from './patroni/patroni-routes.ts';
 import { PatroniWorld } from './patroni/patroni-world.ts';
+import type { ProxyDesk } from './proxy-desk.ts';
 import { routes, type Served } from './routes.ts';
 
 export interface DoorsOptions {
@@ -19,6 +20,7 @@ export interface DoorsOptions {
   readonly server: PostgresServer;
   readonly face: AgentFace;
   readonly links: PeerLinks;
+  readonly proxies: ProxyDesk;
   readonly log: AgentLog;
 }
 
@@ -30,7 +32,7 @@ export interface Doors {
 
 /** Where an agent is asked: its own API, and the port that answers as Patroni does. Errors: `port.taken`, `config.exposed`, … */
 export async function openDoors(options: DoorsOptions): Promise<Doors> {
-  const { config, socketPath, identity, served, server, face, links, log } = options;
+  const { config, socketPath, identity, served, server, face, links, proxies, log } = options;
   const patroni = new PatroniWorld({ ...served, config, identity, server, log, storeSeenAtMs: () => face.storeSeenAtMs });
   const api = createApiServer({
     ...config.api,
@@ -38,6 +40,7 @@ export async function openDoors(options: DoorsOptions): Promise<Doors> {
     tls: identity(),
     routes: [...routes(served), ...peerRoutes(patroni)],
     onUpgrade: (socket, head, from) => links.accept(socket, head, from),
+    onProxy: (socket, head, isLocal) => proxies.accept(socket, head, isLocal),
     onError: (error) => log.error('api', String((error as Error).stack ?? error)),
   });
   await api.start();

@@ -9,6 +9,7 @@ import type { MemberRecord } from '#domain/member.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { Store } from '#domain/ports/store.ts';
 import { formatToWrite, RECORD_FORMAT } from '#domain/record-format.ts';
+import type { JobResult } from '#domain/server.ts';
 import { VERSION } from '#programs/cli/version.ts';
 import type { AgentLog } from './agent-log.ts';
 import { toJson } from './record-json.ts';
@@ -31,6 +32,9 @@ export interface World {
   readonly storeAnswered: (ok: boolean) => void;
   readonly answer: (id: string, ok: boolean, text: string) => void;
   readonly exit: () => void;
+  /** Resolves when no proxy runs anything here any more, or the time for it is up. */
+  readonly holdProxies: () => Promise<void>;
+  readonly releaseProxies: () => void;
 }
 
 /** Carries out one effect and gives its answer, when it has one. Decides nothing. */
@@ -60,7 +64,8 @@ export function performer(world: World): (effect: Effect) => Promise<HaEvent | u
         return observe(world);
       case 'job': {
         const startedAt = world.clock();
-        const result = await world.server.run(effect.job, world.state().incarnation, world.onProgress);
+        const result =
+          (await firstHold(world, effect)) ?? (await world.server.run(effect.job, world.state().incarnation, world.onProgress));
         world.log.info(
           'job',
           `${effect.job.kind}: ${result.ok ? 'done' : result.code} after ${Math.round(world.clock() - startedAt)} ms`,
@@ -84,6 +89,18 @@ export function performer(world: World): (effect: Effect) => Promise<HaEvent | u
         return;
     }
   };
+}
+
+/**
+ * The gate is closed for a switchover, and for nothing else without cutting whoever is in: before it, the proxies let end what runs.
+ * A stop overtakes that wait as it overtakes a job, and then the gate is no longer to be touched.
+ */
+async function firstHold(world: World, { id, job }: Extract<Effect, { kind: 'job' }>): Promise<JobResult | undefined> {
+  if (job.kind === 'stop' && job.mode === 'kill') world.releaseProxies();
+  if (job.kind !== 'gate' || job.open || job.cut) return undefined;
+  await world.holdProxies();
+  if (world.state().job?.id === id) return undefined;
+  return { ok: false, code: 'cancelled', why: 'stopped while proxies were waited for' };
 }
 
 /** No member may find a record that it cannot read. */

@@ -34,7 +34,7 @@ export function routes(served: Served): readonly Route[] {
     json: { text: await served.command(request, signal) },
   });
   return [
-    get('/status', () => ok(toJson(served.status()))),
+    { method: 'GET', path: '/status', forProxies: true, handle: () => ok(toJson(served.status())) },
     { method: 'GET', path: '/health', public: true, handle: () => health(served.state()) },
     get('/explain', () => {
       const { summary, lines } = explain(served.state(), served.clock());

@@ -16,6 +16,7 @@ export async function openSite(dir: string | undefined): Promise<CertificateSite
     cluster: description.cluster,
     authority: paths.authority,
     clientCa: paths.ca,
+    proxy: paths.proxy,
     members: description.members.map(({ name, host }) => ({ name, hosts: [host], tlsDir: paths.member(name).tls })),
     patienceMs: PATIENCE_MS,
     inUse: async (member) => ((await askMember(cluster, member, 'GET', '/status')) as AgentStatus).self.tls,

@@ -17,6 +17,8 @@ export interface CertificateSite {
   /** What clients check the servers by. */
   readonly clientCa: string;
   readonly members: readonly CertifiedMember[];
+  /** The folder of what a proxy shows. */
+  readonly proxy: string;
   /** How long a member may take to put to use what was written; 0 where a person carries it there. */
   readonly patienceMs: number;
   /** The commands that carry the files to the machines, for a person; undefined where they lie in place. */

@@ -6,6 +6,7 @@ import { writeAtomically } from '#adapters/files/write-atomically.ts';
 import { type Authority, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import { readAuthority, tlsPaths, writeAuthority, writeTlsFiles } from '#adapters/tls/tls-files.ts';
 import { fail } from '#domain/errors.ts';
+import { keepProxies } from './proxy-trust.ts';
 import type { CertificateSite, CertifiedMember } from './site.ts';
 
 /**
@@ -77,6 +78,7 @@ export async function writeTrust(site: CertificateSite): Promise<void> {
     if (certificate.verify(new X509Certificate(issuer.certificate).publicKey)) await writeAtomically(paths.ca, bundle);
     else await issueFor(member, { issuer, bundle });
   }
+  await keepProxies(site, { issuer, bundle });
 }
 
 /** A new certificate and key for a member. */

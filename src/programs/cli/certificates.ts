@@ -1,6 +1,7 @@
 import { fail } from '#domain/errors.ts';
 import { membersNotUsing, type Waiting } from '#programs/certificates/in-use.ts';
 import { openSite } from '#programs/certificates/open-site.ts';
+import { issueForProxies } from '#programs/certificates/proxy-trust.ts';
 import type { CertificateSite } from '#programs/certificates/site.ts';
 import {
   beginRotation,
@@ -29,11 +30,12 @@ const WRITTEN: Readonly<Record<Stage, string>> = {
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** New certificates and keys for every member, by the authority that issues now. */
+/** New certificates and keys for every member and for the proxies, by the authorities that issue now. */
 export async function renew({ dir }: { readonly dir?: string }): Promise<void> {
   const site = await openSite(dir);
   const trust = await trustNow(site);
   for (const member of site.members) await issueFor(member, trust);
+  await issueForProxies(site, trust);
   if (site.howToCopy !== undefined) return say(`New certificates are written. ${site.howToCopy}`);
   const late = await waiting('waiting for the agents to use them', membersNotUsing(site));
   if (late.length > 0) notApplied(late);

@@ -11,6 +11,8 @@ import { type Machine, type MachinesDescription, machinesDescriptionSchema } fro
 import { initialClusterConfig, validate } from '#domain/config/parse-config.ts';
 import { fail } from '#domain/errors.ts';
 import { suggest } from '#domain/suggest.ts';
+import { issueForProxies, keepProxies } from '#programs/certificates/proxy-trust.ts';
+import { trustNow } from '#programs/certificates/trust.ts';
 import { readMachine } from '#programs/machines/machine-address.ts';
 import { type MachinesFolder, machinesSite, openMachines } from '#programs/machines/machines-folder.ts';
 import { type EtcdFiles, writeMachine } from '#programs/machines/write-machine.ts';
@@ -51,6 +53,7 @@ export async function initMachines(options: InitOptions): Promise<void> {
     await writeAtomically(paths.ca, authority.certificate, { mode: 0o644 });
     await writeJson(paths.secrets, drawSecrets());
     for (const machine of description.members) await writeMachine(folder, machine, filesOf(options));
+    await issueForProxies(machinesSite(folder), { issuer: authority, bundle: authority.certificate });
     await writeJson(paths.description, description);
   } catch (error) {
     // A half-made folder would be taken for somebody else's by the next try.
@@ -110,7 +113,9 @@ export async function addMachine(text: string, { dir }: { readonly dir: string }
   if (members.some(({ name }) => name === machine.name))
     fail('request.refused', `${machine.name} is there already; \`matriarch machines address\` changes its address`);
   await writeMachine(folder, machine, etcdFilesOf(folder));
-  await writeJson(folder.paths.description, { ...folder.description, members: [...members, machine] });
+  const joined = { ...folder, description: { ...folder.description, members: [...members, machine] } };
+  await keepProxies(machinesSite(joined), await trustNow(folder.paths));
+  await writeJson(folder.paths.description, joined.description);
   say(copyTo(folder, [machine]));
   say(`Then start its agent: it joins by itself, and clones from the leader.`);
 }

@@ -45,6 +45,7 @@ export function machinesSite({ paths, description }: MachinesFolder): Certificat
     cluster: description.cluster,
     authority: paths.authority,
     clientCa: paths.ca,
+    proxy: paths.proxy,
     members,
     patienceMs: 0,
     howToCopy: howToCopy(members, description.configDir, description.user),

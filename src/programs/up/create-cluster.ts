@@ -15,6 +15,7 @@ import { memberPaths } from '#domain/config/cluster-paths.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
 import { DEFAULT_TAGS } from '#domain/member.ts';
+import { issueForProxies } from '#programs/certificates/proxy-trust.ts';
 import type { ClusterPaths } from '#programs/cli/cluster-folder.ts';
 import { composeConnection } from './connection-urls.ts';
 import { drawSecrets } from './draw-secrets.ts';
@@ -101,6 +102,9 @@ export async function createCluster(cluster: NewCluster): Promise<ClusterDescrip
   await writeJson(paths.secrets, secrets);
   await writeJson(paths.connection, composeConnection(description, secrets.superuser, paths.ca));
   for (const member of description.members) await createMember(cluster, member, authority);
+  const members = description.members.map(({ name }) => ({ tlsDir: paths.member(name).tls }));
+  const site = { cluster: cluster.name, authority: paths.authority, proxy: paths.proxy, members };
+  await issueForProxies(site, { issuer: authority, bundle: authority.certificate });
   if (cluster.proxy !== null) await makeProxy(paths, cluster.proxy);
   await writeFirstConfig(paths.store, cluster.config);
   await writeJson(paths.description, description);

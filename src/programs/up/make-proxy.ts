@@ -6,11 +6,9 @@ import { writeAtomically } from '#adapters/files/write-atomically.ts';
 import { issueCertificate } from '#adapters/tls/authority.ts';
 import { tlsPaths, writeTlsFiles } from '#adapters/tls/tls-files.ts';
 import type { ProxyDescription } from '#domain/config/cluster-description.ts';
+import { PROXY_NAME } from '#domain/proxy-names.ts';
 import { trustNow } from '#programs/certificates/trust.ts';
 import type { ClusterPaths } from '#programs/cli/cluster-folder.ts';
-
-/** In the certificate that the proxy shows its clients. No member can be called so: a member's name holds no dot. */
-const PROXY_NAME = 'proxy.matriarch';
 
 /**
  * What the proxy of a cluster needs in its folder: a certificate, and its configuration, of which people's changes are kept and only the

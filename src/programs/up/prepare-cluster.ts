@@ -2,6 +2,9 @@ import { dirname, resolve } from 'node:path';
 import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { initialClusterConfig } from '#domain/config/parse-config.ts';
 import { fail } from '#domain/errors.ts';
+import { openSite } from '#programs/certificates/open-site.ts';
+import { keepProxies } from '#programs/certificates/proxy-trust.ts';
+import { trustNow } from '#programs/certificates/trust.ts';
 import { clusterFolder, type FolderCluster, folderCluster, isClusterFolder, openFolder } from '#programs/cli/cluster-folder.ts';
 import { changeProxy } from './change-proxy.ts';
 import { checkFolder, claimFolder, clearUnfinished, createCluster } from './create-cluster.ts';
@@ -34,6 +37,9 @@ async function reopen(dir: string, options: UpOptions): Promise<FolderCluster> {
       'cluster.differs',
       `--postgres-bin ${bin}: the members run with ${cluster.description.postgresBin}; edit their agent.yaml`,
     );
+  // A cluster of before there were proxies.
+  const site = await openSite(dir);
+  await keepProxies(site, await trustNow(site));
   return await changeProxy(cluster, options);
 }
 

@@ -4,7 +4,6 @@ import type { JobResult } from '#domain/server.ts';
 import { buildScramVerifier } from '#wire/scram-verifier.ts';
 import { giveUp } from '../job-error.ts';
 import { syncFolder } from '../owned-files.ts';
-
 import { type JobContext, tool } from '../server-context.ts';
 import { complaint } from '../tool.ts';
 import { adoptDataDir, endStrayTools, prepareFiles } from './prepare.ts';

@@ -2,6 +2,7 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killByWorkingDirectory, resolveDirectory } from '#adapters/process/processes.ts';
+import { identityMap } from '../access-file.ts';
 import { readIfThere } from '../owned-files.ts';
 import type { ServerContext } from '../server-context.ts';
 import { entryFile, serverSettings } from '../server-settings.ts';
@@ -17,7 +18,7 @@ export async function prepareFiles(context: ServerContext): Promise<void> {
   await files.folder(layout.socketDir);
   await writeTls(context);
   await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, context.memory.parameters));
-  await files.writeIfChanged(layout.identFile, '');
+  await files.writeIfChanged(layout.identFile, identityMap(context.memory.certified));
 }
 
 /** Puts our entry file into a data directory, whose own may be initdb's or another member's. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveDirectory } from '#adapters/process/processes.ts';
 import { chooseServerUser } from '#adapters/process/server-user.ts';
-import { createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
+import { type CertificateWithKey, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import {
   eventually,
   makeTestServer,
@@ -19,9 +19,13 @@ export class TestServers {
   readonly #places: TestServerPlaces;
   readonly #servers: TestServer[] = [];
 
-  private constructor(places: TestServerPlaces) {
+  /** A certificate of the cluster's authority for whatever name. */
+  readonly issue: (name: string) => Promise<CertificateWithKey>;
+
+  private constructor(places: TestServerPlaces, issue: TestServers['issue']) {
     this.folder = places.folder;
     this.#places = places;
+    this.issue = issue;
   }
 
   static async open(): Promise<TestServers> {
@@ -29,11 +33,9 @@ export class TestServers {
     chmodSync(folder, 0o755);
     const owner = (await chooseServerUser()) ?? undefined;
     const authority = await createAuthority({ cluster: 'test' });
-    const tls = async (member: string) => {
-      const issued = await issueCertificate(authority, { name: member, hosts: ['127.0.0.1'] });
-      return { ca: authority.certificate, ...issued };
-    };
-    return new TestServers({ folder, owner, tls });
+    const issue = (name: string) => issueCertificate(authority, { name, hosts: ['127.0.0.1'] });
+    const tls = async (member: string) => ({ ca: authority.certificate, ...(await issue(member)) });
+    return new TestServers({ folder, owner, tls }, issue);
   }
 
   /** A server that has no data directory yet. */

@@ -14,7 +14,7 @@ import { watchFiles } from './watch-files.ts';
 const FIXED = ['source', 'listen', 'metrics'] as const;
 
 /** One proxy with what belongs to it: its source, its metrics, and the files it follows. */
-export class RunningProxy {
+export class ProxyProgram {
   readonly #settings: ProxySettings;
   readonly #log: OpenLog;
   readonly #first: ProxyFile;
@@ -39,12 +39,12 @@ export class RunningProxy {
   }
 
   /** Serves clients when it resolves. Errors: `port.taken`, and those of the source and of its files. */
-  static async start(settings: ProxySettings, config: ProxyFile, log: OpenLog): Promise<RunningProxy> {
+  static async start(settings: ProxySettings, config: ProxyFile, log: OpenLog): Promise<ProxyProgram> {
     readClientTls(config.tls);
     const source = await openSource(config.source, log.logger);
-    let running: RunningProxy | undefined;
+    let running: ProxyProgram | undefined;
     try {
-      running = new RunningProxy(settings, config, log, source);
+      running = new ProxyProgram(settings, config, log, source);
       await running.#open();
       return running;
     } catch (error) {
