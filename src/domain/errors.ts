@@ -134,10 +134,6 @@ export const ERRORS = {
     meaning: 'The body of the request is larger than 1 MiB.',
     next: 'Send less.',
   },
-  'proxy.rolesUnknown': {
-    meaning: 'No agent, or plain server, tells the proxy who may log in, and nothing is remembered of the role.',
-    next: 'Run `matriarch status`: at least one agent must run, its server must answer, and the proxy must reach it. It goes on by itself.',
-  },
   'guard.failed': {
     meaning: 'The guard, without which a member does not lead, could not be started.',
     next: 'Look at guard.log in the logs of the member; check that this user may start processes.',
@@ -237,6 +233,10 @@ export const ERRORS = {
   'tls.notApplied': {
     meaning: 'A member does not use the new certificates yet. Everybody still trusts what is in use: nothing is cut off.',
     next: 'Bring the member up, or carry the files to its machine; then run the same command again: it goes on where it stopped.',
+  },
+  'proxy.rolesUnknown': {
+    meaning: 'Nobody who knows the roles answers, and nothing about this one is remembered.',
+    next: 'Look at `matriarch status`, or at the servers that the proxy asks; it goes on by itself.',
   },
   'proxy.rolesUnreadable': {
     meaning: 'The role that the proxy asks the servers by may not read `pg_authid`, so it cannot know who may log in.',

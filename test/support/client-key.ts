@@ -10,6 +10,6 @@ export async function clientKeyOf(server: PlainServer, { user, password }: Login
   const [row] = await server.sql(`SELECT rolpassword FROM pg_authid WHERE rolname = '${user}'`);
   const verifier = parseScramVerifier(String(row?.rolpassword));
   if (verifier === undefined) throw new Error(`${user} has no SCRAM verifier`);
-  const salted = pbkdf2Sync(saslprep(password), verifier.salt, verifier.iterations, KEY_BYTES, 'sha256');
+  const salted = pbkdf2Sync(await saslprep(password), verifier.salt, verifier.iterations, KEY_BYTES, 'sha256');
   return { kind: 'clientKey', clientKey: hmac(salted, 'Client Key'), verifier };
 }
