@@ -1,7 +1,7 @@
 import { EXIT_CODES } from '#programs/cli/report-error.ts';
 import { openLog } from './open-log.ts';
-import { type ProxyArguments, ProxySettings } from './proxy-settings.ts';
 import { ProxyProgram } from './proxy-program.ts';
+import { type ProxyArguments, ProxySettings } from './proxy-settings.ts';
 
 /**
  * `matriarch proxy`: serves clients until a signal. The first SIGTERM lets transactions end; a second one, or SIGINT, ends at once.
