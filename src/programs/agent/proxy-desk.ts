@@ -4,6 +4,7 @@ import { ProxyLinks } from '#adapters/proxy-link/proxy-links.ts';
 import { holdsLead } from '#core/ha/holds-lead.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
+import type { SharedProxyConfig } from '#domain/config/proxy-config.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { AgentLog } from './agent-log.ts';
 
@@ -32,6 +33,7 @@ export class ProxyDesk {
   readonly #links: ProxyLinks;
   #limits: Pick<AgentView, 'maxConnections' | 'reservedConnections'> = { maxConnections: null, reservedConnections: null };
   #holding: Holding | null = null;
+  #settings: AgentView['settings'];
 
   constructor(options: ProxyDeskOptions) {
     this.#options = options;
@@ -41,6 +43,12 @@ export class ProxyDesk {
 
   accept(socket: Socket, head: Buffer, isLocal: boolean): void {
     this.#links.accept(socket, head, isLocal);
+  }
+
+  /** What the configuration of the cluster says of its proxies. */
+  configured(settings: SharedProxyConfig | undefined): void {
+    this.#settings = settings;
+    this.#links.changed();
   }
 
   /** After every step of the core. */
@@ -120,6 +128,7 @@ export class ProxyDesk {
       ],
       ...(isLocal ? { socketDir } : {}),
       ...this.#limits,
+      ...(this.#settings === undefined ? {} : { settings: this.#settings }),
     };
   }
 }
