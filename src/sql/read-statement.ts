@@ -112,6 +112,11 @@ class StatementReader {
       case KEYWORD.analyse:
         if (command === KEYWORD.explain) tokens.effects |= EFFECT.writes;
         return;
+      case KEYWORD.create:
+      case KEYWORD.refresh:
+        // EXPLAIN ANALYZE makes the table that it explains.
+        if (command === KEYWORD.explain) tokens.effects |= COMMAND_EFFECTS[tokens.keyword] as number;
+        return;
       case KEYWORD.execute:
         if (command === KEYWORD.explain || before === KEYWORD.as) this.#nameBehind('execute');
         return;
