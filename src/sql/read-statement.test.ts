@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { buildHazards } from './build-hazards.ts';
 import { ANY_EFFECT, EFFECT } from './effects.ts';
 import { createHazards, NO_HAZARDS, UNREAD_HAZARDS } from './hazards.ts';
-import { readStatement } from './read-statement.ts';
-import type { StatementFacts } from './statement-facts.ts';
+import { readStatement, type StatementFacts } from './read-statement.ts';
 
 const {
   settings,
