@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { MEMBER_STATES } from './member.ts';
+import { PROXY_STATES } from './proxy-health.ts';
 
 /** `status -o json`. Fields are added and never renamed or removed within a major version. */
 export const statusDocumentSchema = z.strictObject({
@@ -29,9 +30,30 @@ export const statusDocumentSchema = z.strictObject({
       .meta({ description: 'Set while the leader goes on alone.' }),
   }),
   connection: z.strictObject({
-    readWrite: z.string().nullable().meta({ description: 'libpq URL that finds the primary, with its password.' }),
+    readWrite: z.string().nullable().meta({
+      description: 'libpq URL of the proxy, which finds the primary, with its password. Where there is no proxy: as `direct`.',
+    }),
     readOnly: z.string().nullable().meta({ description: 'libpq URL that prefers a standby, with its password.' }),
+    direct: z.string().nullable().meta({
+      description: 'libpq URL that names every member, so that the client finds the primary itself, with its password.',
+    }),
   }),
+  proxy: z
+    .strictObject({
+      host: z.string().meta({ description: 'Where it listens for clients.' }),
+      port: z.int(),
+      state: z.enum([...PROXY_STATES, 'unreachable']).meta({
+        description:
+          '`holding`: there is no primary at this moment, and work waits. `withoutPrimary`: for longer than it waits. `draining`: it ends. `unreachable`: it does not answer.',
+      }),
+      primary: z.string().nullable().meta({ description: 'The server that it takes for the primary.' }),
+      clients: z.int().nullable().meta({ description: 'Clients that are logged in.' }),
+      waiting: z.int().nullable().meta({ description: 'Of them: waiting for a server connection.' }),
+      servers: z.int().nullable().meta({ description: 'Server connections.' }),
+      pid: z.int().nullable(),
+    })
+    .nullable()
+    .meta({ description: 'The proxy that `matriarch up` runs; null where there is none.' }),
   members: z.array(
     z.strictObject({
       name: z.string(),

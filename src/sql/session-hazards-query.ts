@@ -6,7 +6,7 @@ const FIRST_USER_OID = '16384::pg_catalog.oid';
 /** Who owns each expression or query tree that the server keeps, and when it runs. */
 const TREES = `
   SELECT CASE WHEN r.ev_type ${EQ} '1'::pg_catalog."char" THEN 'use' ELSE 'write' END AS kind, c.relname AS name,
-    pg_catalog.concat(r.ev_action::pg_catalog.text, ' ', r.ev_qual::pg_catalog.text) AS tree, 'view' AS source, c.oid AS place, NULL::pg_catalog.pg_node_tree AS expression
+    pg_catalog.concat(r.ev_action::pg_catalog.text, ' ', r.ev_qual::pg_catalog.text) AS tree, 'rule' AS source, r.oid AS place, NULL::pg_catalog.pg_node_tree AS expression
     FROM pg_catalog.pg_rewrite r JOIN pg_catalog.pg_class c ON c.oid ${EQ} r.ev_class WHERE c.oid ${GE} ${FIRST_USER_OID}
   UNION ALL SELECT CASE WHEN a.attgenerated ${EQ} ''::pg_catalog."char" THEN 'write' ELSE 'use' END, c.relname, d.adbin::pg_catalog.text, 'expression', c.oid, d.adbin
     FROM pg_catalog.pg_attrdef d JOIN pg_catalog.pg_class c ON c.oid ${EQ} d.adrelid
@@ -67,7 +67,7 @@ const LINKS = `
 
 /** The text of a tree that calls set_config, for the names of its settings. */
 const DEPARSED = `CASE WHEN x.calls THEN CASE
-    WHEN t.source ${EQ} 'view' THEN pg_catalog.pg_get_viewdef(t.place)
+    WHEN t.source ${EQ} 'rule' THEN pg_catalog.pg_get_ruledef(t.place)
     WHEN t.source ${EQ} 'function' THEN pg_catalog.pg_get_functiondef(t.place)
     WHEN t.source ${EQ} 'expression' THEN pg_catalog.pg_get_expr(t.expression, t.place) END END`;
 
@@ -105,25 +105,23 @@ function stamp(catalog: string, where = ''): string {
   return `(SELECT pg_catalog.concat(pg_catalog.count(*), '.', pg_catalog.sum(c.xmin::pg_catalog.text::pg_catalog.int8)) FROM pg_catalog.${catalog} c${where})`;
 }
 
-/**
- * One text that differs whenever the answer of SESSION_HAZARDS_QUERY may. Scans the small catalogs; temporary tables, which come and go
- * with sessions, do not change it.
- */
+/** Leaves out the rows of temporary tables, which come and go with sessions. */
+function lasting(relation: string): string {
+  return ` WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class k WHERE k.oid ${EQ} c.${relation} AND k.relpersistence ${EQ} 't'::pg_catalog."char")`;
+}
+
+/** One text that differs whenever the answer of SESSION_HAZARDS_QUERY may. Scans the small catalogs. */
 export const HAZARD_EPOCH_QUERY = `SELECT pg_catalog.concat_ws(' ', ${[
   stamp('pg_class', ` WHERE c.relpersistence ${NE} 't'::pg_catalog."char"`),
   stamp('pg_type', ` WHERE c.typtype ${NE} 'c'::pg_catalog."char" AND c.typcategory ${NE} 'A'::pg_catalog."char"`),
-  ...[
-    'proc',
-    'rewrite',
-    'trigger',
-    'attrdef',
-    'constraint',
-    'policy',
-    'operator',
-    'cast',
-    'aggregate',
-    'event_trigger',
-    'index',
-  ].map((name) => stamp(`pg_${name}`)),
-  ...['inherits', 'range', 'amproc', 'amop', 'extension'].map((name) => stamp(`pg_${name}`)),
+  stamp('pg_rewrite', lasting('ev_class')),
+  stamp('pg_trigger', lasting('tgrelid')),
+  stamp('pg_attrdef', lasting('adrelid')),
+  stamp('pg_constraint', lasting('conrelid')),
+  stamp('pg_policy', lasting('polrelid')),
+  stamp('pg_index', lasting('indrelid')),
+  stamp('pg_inherits', lasting('inhrelid')),
+  ...['proc', 'operator', 'cast', 'aggregate', 'event_trigger', 'range', 'amproc', 'amop', 'extension'].map((name) =>
+    stamp(`pg_${name}`),
+  ),
 ].join(', ')}) AS epoch`;

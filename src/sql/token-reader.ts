@@ -33,6 +33,7 @@ export class TokenReader {
   /** In PL/pgSQL, INTO names a variable and no new table. */
   assigns = false;
   readonly #setConfig = new SetConfigCall();
+  readonly #known = new Set<string>();
 
   open(bytes: Uint8Array, start: number, end: number, hazards: Hazards): void {
     this.lexer.open(bytes, start, end, hazards.vocabulary, hazards.operators);
@@ -43,7 +44,10 @@ export class TokenReader {
     this.keyword = 0;
     this.depth = 0;
     this.allSettings = false;
-    if (this.settings.length > 0) this.settings = [];
+    if (this.settings.length > 0) {
+      this.settings = [];
+      this.#known.clear();
+    }
     this.#setConfig.reset();
   }
 
@@ -83,7 +87,10 @@ export class TokenReader {
     if (setting !== null && OF_THE_TRANSACTION.includes(setting)) return;
     this.effects |= SETTINGS | WRITES;
     if (setting === null) this.allSettings = true;
-    else if (!this.settings.includes(setting)) this.settings.push(setting);
+    else if (!this.#known.has(setting)) {
+      this.#known.add(setting);
+      this.settings.push(setting);
+    }
     if (setting === 'client_min_messages') this.effects |= MESSAGES;
     if (setting === 'seed') this.effects |= SEED;
   }

@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 async function startWriters(count: number): Promise<readonly NumberedWriter[]> {
-  const writers = Array.from({ length: count }, (_, index) => new NumberedWriter(cluster.urls.readWrite, `w${index}`));
+  const writers = Array.from({ length: count }, (_, index) => new NumberedWriter(cluster.urls.direct, `w${index}`));
   for (const writer of writers) writer.start();
   await Promise.all(writers.map((writer) => writer.advance(20, 10_000)));
   return writers;

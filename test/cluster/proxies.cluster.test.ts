@@ -218,6 +218,30 @@ test('a switchover waits until the proxy says that nothing runs, and no statemen
   await cluster.healthy();
 });
 
+test('a member that hands over and ends waits for the proxy', async () => {
+  const topology = openTopology(bySocket());
+  const before = await view(topology, named);
+  const old = before.primary?.name ?? '';
+  const [held, drained] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  topology.subscribe((next) => {
+    if (!next.holding || next.primary?.name !== old) return undefined;
+    held.resolve();
+    return drained.promise;
+  });
+  const stopped = cluster.post(old, '/shutdown', { handOver: true });
+  await held.promise;
+  const session = await cluster.connectTo(old);
+  await session.query("insert into numbered values ('held', 3)");
+  await session.end();
+  drained.resolve();
+  await stopped;
+  await view(topology, (next) => named(next) && next.epoch > before.epoch && !next.holding);
+  expect(await cluster.sql("select from numbered where series = 'held' and number = 3")).toHaveLength(1);
+  await cluster.agentEnd(old);
+  cluster.startAgent(old);
+  await cluster.healthy();
+});
+
 test('a restart of the primary waits for the proxy too, and the view of before comes back', async () => {
   const topology = openTopology(bySocket());
   const before = await view(topology, named);

@@ -41,7 +41,7 @@ afterAll(async () => {
   await cluster?.destroy();
 });
 
-const urlBy = (port: number) => cluster.urls.readWrite.replace(/@[^/]+\//, `@127.0.0.1:${port}/`);
+const urlBy = (port: number) => cluster.urls.direct.replace(/@[^/]+\//, `@127.0.0.1:${port}/`);
 
 /** The name of the member whose server answers on a port of HAProxy; undefined when none does. */
 async function whoAnswers(port: number): Promise<string | undefined> {

@@ -41,7 +41,7 @@ export async function underWrites(
   series += 1;
   const writers = Array.from(
     { length: WRITERS },
-    (_, index) => new NumberedWriter(cluster.urls.readWrite, `s${series}w${index}`, options.statementTimeoutMs),
+    (_, index) => new NumberedWriter(cluster.urls.direct, `s${series}w${index}`, options.statementTimeoutMs),
   );
   for (const writer of writers) writer.start();
   try {

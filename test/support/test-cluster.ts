@@ -78,6 +78,7 @@ export class TestCluster {
       paths,
       name: 'test',
       host: '127.0.0.1',
+      proxy: null,
       ports: await choosePorts('127.0.0.1', members, undefined),
       postgres: await findPostgres(undefined),
       serverUser,
@@ -239,7 +240,7 @@ export class TestCluster {
   }
 
   async sql<Row extends object>(text: string): Promise<readonly Row[]> {
-    const found = await this.until('a connection', () => connectReadWrite(readUrl(this.urls.readWrite)), 30_000);
+    const found = await this.until('a connection', () => connectReadWrite(readUrl(this.urls.direct)), 30_000);
     try {
       return (await found.client.query<Row>(text)).rows;
     } finally {
@@ -248,18 +249,18 @@ export class TestCluster {
   }
 
   async connect(): Promise<Client> {
-    return (await this.until('a connection', () => connectReadWrite(readUrl(this.urls.readWrite)), 30_000)).client;
+    return (await this.until('a connection', () => connectReadWrite(readUrl(this.urls.direct)), 30_000)).client;
   }
 
   /** For a client that knows one member only. */
   urlOf(name: string): string {
     const member = this.#member(name);
-    return this.urls.readWrite.replace(/@[^/]+/, `@${member?.host}:${member?.port}`);
+    return this.urls.direct.replace(/@[^/]+/, `@${member?.host}:${member?.port}`);
   }
 
   /** A connection to the server of one member, whatever its role, past every routing. */
   async connectTo(name: string): Promise<Client> {
-    const { config } = readUrl(this.urls.readWrite);
+    const { config } = readUrl(this.urls.direct);
     const client = new Client({
       ...config,
       host: this.#member(name)?.host ?? '',

@@ -174,8 +174,8 @@ export class TestMachines {
   /** The URL that applications use, with the members that the agent of `name` knows. */
   async url(name: string): Promise<string> {
     const { connection } = await this.document(name);
-    if (connection.readWrite === null) throw new Error('the passwords cannot be read');
-    return connection.readWrite.replace(/sslrootcert=[^&]*/, `sslrootcert=${this.admin.ca}`);
+    if (connection.direct === null) throw new Error('the passwords cannot be read');
+    return connection.direct.replace(/sslrootcert=[^&]*/, `sslrootcert=${this.admin.ca}`);
   }
 
   async until<T>(what: string, look: () => Promise<T | undefined>, timeoutMs = 60_000): Promise<T> {

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 import type { ProxySource } from '#domain/config/proxy-config.ts';
 import { fail } from '#domain/errors.ts';
 import type { ServerAddress } from '#domain/ports/topology.ts';
-import { toDiskError } from '../files/disk-errors.ts';
 import { readPasswordFile } from '../files/read-password-file.ts';
-import { PlainRoles } from './plain-roles.ts';
+import { readTlsText } from '../tls/read-tls-text.ts';
+import { askRole, PlainRoles } from './plain-roles.ts';
 import { PlainServer } from './plain-server.ts';
 import { PlainTopology, type PlainTopologyOptions } from './plain-topology.ts';
 
@@ -25,31 +24,27 @@ export async function openPlainServers(source: PlainSource, log: PlainTopologyOp
   const login = { user, database, connectMs, answerMs, tls: () => tlsOf(source), ...password };
   const servers = source.servers.map((text) => new PlainServer(addressOf(text), login));
   const topology = new PlainTopology({ servers, askEveryMs: source.askEveryMs, log });
-  const roles = new PlainRoles({
-    servers: () => {
-      const primary = topology.view.primary?.name;
-      return servers.toSorted((a, b) => Number(b.address.name === primary) - Number(a.address.name === primary));
-    },
+  const roles = new PlainRoles(() => {
+    const primary = topology.view.primary?.name;
+    return servers.toSorted((a, b) => Number(b.address.name === primary) - Number(a.address.name === primary));
   });
   await topology.firstLook;
   try {
-    await refuseBlindness(servers, roles, source);
+    await refuseBlindness(servers, source);
   } catch (error) {
     await topology.close();
     throw error;
   }
-  return { topology, roles };
+  const capacity = () => servers.find(({ address }) => address.name === topology.view.primary?.name)?.capacity ?? null;
+  return { topology, roles, capacity };
 }
 
 /** A proxy that can let nobody in says so at its start. Servers that do not answer at all may come later. */
-async function refuseBlindness(
-  servers: readonly PlainServer[],
-  roles: PlainRoles,
-  { user, database }: PlainSource,
-): Promise<void> {
+async function refuseBlindness(servers: readonly PlainServer[], { user, database }: PlainSource): Promise<void> {
   const denied = servers.find(({ refusal }) => refusal !== undefined && DENIED.test(refusal));
   if (denied !== undefined) fail('proxy.serversUnreachable', `${denied.address.name}: ${denied.trouble}`);
-  if (servers.some(({ trouble }) => trouble === undefined)) await roles.lookup(user, database, { fresh: true });
+  const asked = servers.find(({ trouble }) => trouble === undefined);
+  if (asked !== undefined) await askRole(asked, user, database);
 }
 
 function addressOf(text: string): ServerAddress {
@@ -57,20 +52,12 @@ function addressOf(text: string): ServerAddress {
   return { name: text, host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) };
 }
 
-/** As libpq's `sslmode` of that name (manual, section 34.19.1). Errors: `disk.…`. */
+/** As libpq's `sslmode` of that name (manual, section 34.19.1). Errors: `tls.invalid`. */
 function tlsOf({ tls }: PlainSource): ConnectionOptions | false {
   if (tls.mode === 'disable') return false;
-  const cert = tls.certificateFile === undefined ? {} : { cert: read(tls.certificateFile) };
-  const key = tls.keyFile === undefined ? {} : { key: read(tls.keyFile) };
-  const ca = tls.caFile === undefined ? {} : { ca: read(tls.caFile) };
+  const cert = tls.certificateFile === undefined ? {} : { cert: readTlsText(tls.certificateFile) };
+  const key = tls.keyFile === undefined ? {} : { key: readTlsText(tls.keyFile) };
+  const ca = tls.caFile === undefined ? {} : { ca: readTlsText(tls.caFile) };
   if (tls.mode === 'require') return { rejectUnauthorized: false, ...cert, ...key };
   return { ...ca, ...cert, ...key, checkServerIdentity: () => undefined };
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw toDiskError(error, path);
-  }
 }

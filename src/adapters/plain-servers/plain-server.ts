@@ -22,7 +22,10 @@ const OPTIONS = '-c search_path=pg_catalog -c lock_timeout=0 -c idle_session_tim
 const ASK = `SELECT s.standby,
   CASE WHEN s.standby THEN NULL
     ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END AS timeline,
-  (SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() AS c) AS system
+  (SELECT c.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() AS c) AS system,
+  (SELECT pg_catalog.sum(CASE WHEN p.name = 'max_connections' THEN 1 ELSE -1 END * p.setting::pg_catalog.int4)::pg_catalog.int4
+    FROM pg_catalog.pg_settings AS p
+    WHERE p.name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')) AS capacity
   FROM (SELECT pg_catalog.pg_is_in_recovery() AS standby) AS s`;
 
 /** SQLSTATEs of a server that is there and takes no session: `cannot_connect_now`, and the three kinds of shutdown. */
@@ -45,6 +48,8 @@ export class PlainServer {
   refusal: string | undefined;
   /** Of the cluster that the server belongs to (`pg_control_system`). */
   system: string | undefined;
+  /** Connections for ordinary roles: `max_connections` less what is reserved. */
+  capacity: number | undefined;
 
   constructor(address: ServerAddress, login: PlainLogin) {
     this.address = address;
@@ -54,10 +59,11 @@ export class PlainServer {
   /** Never rejects. */
   async ask(): Promise<Answer> {
     try {
-      const [row] = await this.query<{ standby: boolean; timeline: string | null; system: string }>(ASK, []);
+      const [row] = await this.query<{ standby: boolean; timeline: string | null; system: string; capacity: number }>(ASK, []);
       this.trouble = undefined;
       this.refusal = undefined;
       this.system = row?.system;
+      this.capacity = row?.capacity;
       return row?.standby === false
         ? { kind: 'primary', timeline: Number.parseInt(row.timeline ?? '', 16) }
         : { kind: 'standby' };

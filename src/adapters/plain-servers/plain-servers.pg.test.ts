@@ -82,7 +82,6 @@ test('what the servers know of a role and a database', async () => {
     "ALTER ROLE app IN DATABASE shop SET work_mem = '7MB'",
     "ALTER ROLE ALL SET work_mem = '8MB'",
     'ALTER ROLE app CONNECTION LIMIT 8',
-    'GRANT CONNECT ON DATABASE shop TO app',
     "ALTER ROLE app VALID UNTIL 'infinity'",
   ]) {
     await n1.sql(change);

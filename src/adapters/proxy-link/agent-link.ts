@@ -30,7 +30,7 @@ const MAX_BACKOFF_MS = 3000;
 const MAX_LOOKUPS = 256;
 
 /** The agent did not answer: another one may. */
-export class NoAgent extends Error {
+class NoAgent extends Error {
   override readonly name = 'NoAgent';
 }
 

@@ -14,6 +14,8 @@ export interface AgentTopologyOptions {
   readonly agents: readonly AgentTarget[];
   /** The certificate of the proxy for the agents, asked for at each dial. Undefined: Unix sockets only, and none that is learnt. */
   readonly tls: () => TlsIdentity | undefined;
+  /** What the configuration of the cluster says of its proxies, as the primary's agent has it. Hears of every change. */
+  readonly onSettings?: (settings: Readonly<Record<string, unknown>>) => void;
   /** One line for each change that a person may want to know. Never a secret. */
   readonly log: (line: string) => void;
 }
@@ -57,6 +59,7 @@ class LinkedTopology implements AgentTopology {
   #draining: Promise<unknown> | undefined;
   #capacity: AgentTopology['capacity'] = null;
   #closed = false;
+  #settings = '{}';
 
   constructor(options: AgentTopologyOptions) {
     this.#options = options;
@@ -124,6 +127,14 @@ class LinkedTopology implements AgentTopology {
     const { maxConnections, reservedConnections } = view;
     if (this.view.primary?.name === view.member && maxConnections !== null && reservedConnections !== null)
       this.#capacity = { maxConnections, reservedConnections };
+    if (this.view.primary?.name === view.member) this.#configure(view.settings ?? {});
+  }
+
+  #configure(settings: Readonly<Record<string, unknown>>): void {
+    const text = JSON.stringify(settings);
+    if (text === this.#settings) return;
+    this.#settings = text;
+    this.#options.onSettings?.(settings);
   }
 
   /** New members are dialled, and those that have moved dialled again. */

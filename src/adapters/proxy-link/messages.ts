@@ -17,6 +17,8 @@ export interface MemberAddress {
   readonly api: string;
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** What an agent says of its own server and of the cluster as it sees it. */
 export interface AgentView {
   readonly kind: 'view';
@@ -36,6 +38,8 @@ export interface AgentView {
   /** `max_connections`, and how many of them are kept for superusers and the like; null while its server does not answer. */
   readonly maxConnections: number | null;
   readonly reservedConnections: number | null;
+  /** What the configuration of the cluster says of its proxies; theirs to check, since they may be of another release. */
+  readonly settings?: Fields;
 }
 
 export type AgentMessage =
@@ -50,8 +54,6 @@ export type ProxyMessage =
   | { readonly kind: 'beat' }
   | { readonly kind: 'lookup'; readonly id: number; readonly role: string; readonly database: string }
   | { readonly kind: 'drained'; readonly id: number };
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= 4096;
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
@@ -101,7 +103,8 @@ function readView(json: Fields): AgentView | undefined {
     members.every(isAddress) &&
     (socketDir === undefined || isText(socketDir)) &&
     orNull(isCount)(json.maxConnections ?? null) &&
-    orNull(isCount)(json.reservedConnections ?? null);
+    orNull(isCount)(json.reservedConnections ?? null) &&
+    (json.settings === undefined || isObject(json.settings));
   return sound ? ({ maxConnections: null, reservedConnections: null, ...json } as unknown as AgentView) : undefined;
 }
 

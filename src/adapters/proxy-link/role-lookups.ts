@@ -1,7 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { fail } from '#domain/errors.ts';
 import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
-import type { AgentLink } from './agent-link.ts';
 import { BoundedMemory } from './bounded-memory.ts';
 
 const ANSWER_TIMEOUT_MS = 1000;
@@ -13,22 +12,27 @@ const MAX_KNOWN = 10_000;
 /** By themselves: names that somebody makes up do not drive out those that exist. */
 const MAX_UNKNOWN = 1000;
 
+/** Somebody who knows roles. Null: no such role. Rejects when there is no answer in time. */
+export interface Askable {
+  lookup(role: string, database: string, timeoutMs: number): Promise<RoleFacts | null>;
+}
+
 interface Remembered {
   readonly facts: RoleFacts | null;
   readonly at: number;
 }
 
-/** Asks the agents who may log in, and remembers. */
+/** Asks the agents, or plain servers, who may log in, and remembers. */
 export class RoleLookups {
   /** Those that can be asked, in the order in which they are. */
-  readonly #links: () => readonly AgentLink[];
+  readonly #links: () => readonly Askable[];
   readonly #known = new BoundedMemory<Remembered>(MAX_KNOWN);
   readonly #unknown = new BoundedMemory<Remembered>(MAX_UNKNOWN);
   readonly #asking = new Map<string, Promise<RoleFacts | null>>();
   /** Of this process: who sees a digest cannot try passwords against it. */
   readonly #digestKey = randomBytes(32);
 
-  constructor(links: () => readonly AgentLink[]) {
+  constructor(links: () => readonly Askable[]) {
     this.#links = links;
   }
 
@@ -66,7 +70,7 @@ export class RoleLookups {
         why.push((error as Error).message);
       }
     }
-    return fail('proxy.rolesUnknown', why.length === 0 ? 'no agent is linked' : why.join('; '));
+    return fail('proxy.rolesUnknown', why.length === 0 ? 'nobody is linked' : why.join('; '));
   }
 
   #remember(key: string, facts: RoleFacts | null): void {

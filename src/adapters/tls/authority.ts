@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
+import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
-import type { PROXY_LOGIN_NAME, PROXY_NAME } from '#domain/proxy-names.ts';
+import { PROXY_LOGIN_NAME, type PROXY_NAME } from '#domain/proxy-names.ts';
 
 /** A certificate and its private key, both PEM. */
 export interface CertificateWithKey {
@@ -31,13 +32,15 @@ const MEMBER_DAYS = 365;
 const BACKDATE_MS = 86_400_000;
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
+const OF_PROXIES = ' proxies authority';
+
 /** Makes the authority of a new cluster, or of its proxies, valid for ten years. */
 export async function createAuthority(options: { readonly cluster: string; readonly of?: 'proxies' }): Promise<Authority> {
   const x509 = await library();
   const keys = await generateKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
-    name: [{ CN: [`${options.cluster} ${options.of === undefined ? '' : 'proxies '}authority`] }, { O: ['Matriarch'] }],
+    name: [{ CN: [`${options.cluster}${options.of === undefined ? ' authority' : OF_PROXIES}`] }, { O: ['Matriarch'] }],
     ...validity(AUTHORITY_DAYS),
     signingAlgorithm: ALGORITHM,
     keys,
@@ -61,6 +64,9 @@ export async function issueCertificate(
   const x509 = await library();
   const keys = await generateKeys();
   const issuer = new x509.X509Certificate(authority.certificate);
+  // PostgreSQL takes the certificates of both authorities, and tells them apart by this name alone.
+  if (request.name === PROXY_LOGIN_NAME && !issuer.subject.includes(`${OF_PROXIES},`))
+    fail('internal.bug', `only the authority of the proxies issues for ${PROXY_LOGIN_NAME}, not ${issuer.subject}`);
   const { serverAuth, clientAuth } = x509.ExtendedKeyUsage;
   const names = 'hosts' in request ? [...new Set([request.name, ...request.hosts])] : [];
   const certificate = await x509.X509CertificateGenerator.create({

@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ConnectionOptions, connect, createServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { memberConfigSchema } from '#domain/config/member-config.ts';
+import { PROXY_LOGIN_NAME, PROXY_NAME } from '#domain/proxy-names.ts';
 import { type Authority, createAuthority, issueCertificate } from './authority.ts';
 import { clientTls, peerName, serverTls } from './contexts.ts';
 import { readAuthority, readTlsFiles, type TlsIdentity, tlsPaths, writeAuthority, writeTlsFiles } from './tls-files.ts';
@@ -83,6 +85,25 @@ describe('Certificates', () => {
     const days = (pem: X509Certificate) => Math.round((pem.validToDate.getTime() - Date.now()) / 86_400_000);
     expect(days(certificate)).toBe(365);
     expect(days(root)).toBe(3650);
+  });
+
+  test('for logins of proxies come from their own authority alone, and are for no server', async () => {
+    const login = { name: PROXY_LOGIN_NAME, clientOnly: true } as const;
+    await expect(issueCertificate(authority, login)).rejects.toMatchObject({ code: 'internal.bug' });
+    await expect(issueCertificate(authority, { name: PROXY_LOGIN_NAME, hosts: [] })).rejects.toMatchObject({
+      code: 'internal.bug',
+    });
+    const ofProxies = await createAuthority({ cluster: 'herd', of: 'proxies' });
+    const issued = await issueCertificate(ofProxies, login);
+    const certificate = new X509Certificate(issued.certificate);
+    expect(certificate.subject).toContain(`CN=${PROXY_LOGIN_NAME}`);
+    expect(certificate.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2']);
+    const proxy = { ca: n1.ca, ...(await issueCertificate(authority, { name: PROXY_NAME, clientOnly: true })) };
+    expect(await meet(n1, clientTls(proxy, 'n1'))).toBe(PROXY_NAME);
+    expect(await meet(proxy, clientTls(n2, PROXY_NAME))).toMatch(/^refused: /);
+    expect(await meet(n1, clientTls({ ca: n1.ca, ...issued }, 'n1'))).toBe('nobody');
+    // No name of a member is like either.
+    for (const name of [PROXY_NAME, PROXY_LOGIN_NAME]) expect(memberConfigSchema.shape.name.safeParse(name).success).toBe(false);
   });
 
   test('that a member issued are worthless', async () => {

@@ -14,7 +14,10 @@ export const clusterDescriptionSchema = z.strictObject({
     .array(z.strictObject({ name, host: z.string(), port, apiPort: port }))
     .min(1)
     .max(32),
+  /** Where clients are served. Null: somebody asked for none. Absent: made before there were proxies; the next `up` adds one. */
+  proxy: z.strictObject({ host: z.string(), port, metricsPort: port }).nullable().optional(),
 });
+export type ProxyDescription = NonNullable<z.output<typeof clusterDescriptionSchema>['proxy']>;
 export type ClusterDescription = z.output<typeof clusterDescriptionSchema>;
 
 const login = z.strictObject({ name: z.string().min(1), password: z.string().min(1) });
@@ -33,6 +36,9 @@ export type Secrets = z.output<typeof secretsSchema>;
 
 /** `connection.json`: complete libpq URLs. */
 export interface ConnectionUrls {
+  /** Through the proxy; where there is none, as `direct`. */
   readonly readWrite: string;
   readonly readOnly: string;
+  /** Names every member, so that the client finds the primary itself. */
+  readonly direct: string;
 }

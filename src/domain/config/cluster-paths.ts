@@ -17,8 +17,6 @@ export function clusterPaths(dir: string) {
     authority: `${dir}/authority`,
     /** Its certificate, for clients (`sslrootcert`). No secret. */
     ca: `${dir}/ca.crt`,
-    /** What a proxy of the cluster shows. Owner only. */
-    proxy: `${dir}/proxy`,
     store: `${dir}/store.db`,
     /** Held by the process that supervises the cluster. */
     lock: `${dir}/supervisor.lock`,
@@ -27,6 +25,11 @@ export function clusterPaths(dir: string) {
     /** The agents that were started: pid and start time by member. */
     agents: `${dir}/agents.json`,
     supervisorLog: `${dir}/supervisor.log`,
+    /** What a proxy of the cluster shows, and the one that `matriarch up` runs. Owner only. */
+    proxy: `${dir}/proxy`,
+    proxyConfig: `${dir}/proxy/proxy.yaml`,
+    proxyLog: `${dir}/proxy/proxy.log`,
+    proxyTls: `${dir}/proxy/tls`,
     member: (name: MemberName) => memberPaths(`${dir}/${name}`),
   } as const;
 }

@@ -19,6 +19,10 @@ const address = z
   .regex(/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/, 'must be HOST:PORT, with an IPv6 address in brackets')
   .refine((text) => Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535, 'has no port between 0 and 65535');
 
+const agent = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,39}=(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$/, 'must be MEMBER=HOST:PORT');
+
 const DAY_MS = 86_400_000;
 
 const limits = z.strictObject({
@@ -123,13 +127,12 @@ export type SharedProxyConfig = z.output<typeof sharedProxySchema>;
 const agentsSource = z.strictObject({
   kind: z.literal('agents').meta({ description: 'A cluster of Matriarch whose members have a machine each.' }),
   agents: z
-    .array(address)
+    .array(agent)
     .min(1)
     .max(32)
-    .meta({ description: '`host:port` of the API of the members. One that answers is enough; it names the others.' }),
+    .meta({ description: '`member=host:port` of the API of the members. One that answers is enough; it names the others.' }),
   tlsDir: path.meta({
-    description:
-      'The certificate that the agents know this proxy by: a folder with `ca.crt`, `member.crt` and `member.key` (PEM).',
+    description: 'What the proxy shows the agents and the servers: the folder `proxy` that `matriarch machines` has made.',
   }),
 });
 

@@ -17,9 +17,9 @@ export interface RoleFacts {
     /** The role has CONNECT on it. */
     readonly mayConnect: boolean;
   } | null;
-  /** Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. */
+  /** Of this process: says nothing elsewhere. Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. */
   readonly digest: string;
-  /** The servers let the proxy in as this role by its certificate. */
+  /** The server of the agent that answered, the primary's where it can be asked, lets the proxy in as this role by its certificate. */
   readonly byCertificate: boolean;
 }
 

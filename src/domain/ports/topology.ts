@@ -3,13 +3,19 @@ export interface ServerAddress {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  /** The folder of its Unix socket, where the proxy runs on the same machine: faster, and it needs no TLS. */
+  /**
+   * The folder of its Unix socket, where the proxy runs on the same machine and may connect to it: faster, and it needs no TLS. A login
+   * by certificate is one over TLS, and so takes `host`.
+   */
   readonly socketDir?: string;
 }
 
 /** Who serves what, as the proxy last heard. */
 export interface TopologyView {
-  /** Grows with every new primary; 0 before the first. A connection to the primary of an older epoch is cut at once. */
+  /**
+   * Grows with every new primary; 0 before the first. A connection to the primary of an older epoch is cut at once. A server that is
+   * restarted in place, or leads on under a new number of the cluster's, keeps it.
+   */
   readonly epoch: number;
   /** Takes writes at this moment; null while nobody does, and new work is held. */
   readonly primary: ServerAddress | null;

@@ -90,7 +90,7 @@ export class AgentFace {
   }
 }
 
-export function roleOf(state: HaState): ServerRole {
+function roleOf(state: HaState): ServerRole {
   if (state.role.kind === 'leader' && (state.role.phase === 'serving' || state.role.phase === 'gating')) return 'primary';
   return state.server?.state === 'standby' ? 'standby' : 'none';
 }

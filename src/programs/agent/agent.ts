@@ -151,7 +151,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const identity = () => certificates.current;
   const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
   await watchmen.start();
-  followStore(options, parts, { links, face, feed });
+  proxies.configured(dynamic.proxy);
+  followStore(options, parts, { links, face, feed, proxies });
   keepCertificates(options, parts, [doors, links]);
   const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
   const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
@@ -181,9 +182,10 @@ interface Fed {
   readonly links: PeerLinks;
   readonly face: AgentFace;
   readonly feed: (event: HaEvent) => void;
+  readonly proxies: ProxyDesk;
 }
 
-function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed }: Fed): void {
+function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed, proxies }: Fed): void {
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
   stayMember(store, config.name, signal);
@@ -193,6 +195,7 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
     feed,
     onConfig: (next) => {
       void dynamicConfig.remember(next);
+      proxies.configured(next.proxy);
       server.updateParameters(next.postgresql.parameters).then(
         (names) => face.pendingRestart(names),
         // It is full, starting or gone: its next start reads the file that is written then.

@@ -4,8 +4,8 @@ import { ProxyLinks } from '#adapters/proxy-link/proxy-links.ts';
 import { holdsLead } from '#core/ha/holds-lead.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
+import type { SharedProxyConfig } from '#domain/config/proxy-config.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import { roleOf } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 
 export interface ProxyDeskOptions {
@@ -33,6 +33,7 @@ export class ProxyDesk {
   readonly #links: ProxyLinks;
   #limits: Pick<AgentView, 'maxConnections' | 'reservedConnections'> = { maxConnections: null, reservedConnections: null };
   #holding: Holding | null = null;
+  #settings: AgentView['settings'];
 
   constructor(options: ProxyDeskOptions) {
     this.#options = options;
@@ -42,6 +43,12 @@ export class ProxyDesk {
 
   accept(socket: Socket, head: Buffer, isLocal: boolean): void {
     this.#links.accept(socket, head, isLocal);
+  }
+
+  /** What the configuration of the cluster says of its proxies. */
+  configured(settings: SharedProxyConfig | undefined): void {
+    this.#settings = settings;
+    this.#links.changed();
   }
 
   /** After every step of the core. */
@@ -72,13 +79,15 @@ export class ProxyDesk {
 
   async #hold(holding: Holding): Promise<void> {
     const { state, clock, log } = this.#options;
-    this.release();
+    // One that is under way goes over into this one: in between nothing is to begin.
+    this.#holding?.ended.abort();
     this.#holding = holding;
     this.#links.changed();
     const linked = this.#links.count;
     if (linked === 0) return;
     const startedAt = clock();
     const left = await this.#links.hold(state().config.timings.drainTimeoutMs, holding.ended.signal);
+    if (holding.ended.signal.aborted) return;
     const tookMs = Math.round(clock() - startedAt);
     if (left > 0) log.warn('proxies', `${left} of ${linked} proxies still have open transactions after ${tookMs} ms`);
     else log.info('proxies', `${linked === 1 ? 'the proxy holds' : `${linked} proxies hold`} new work after ${tookMs} ms`);
@@ -102,12 +111,13 @@ export class ProxyDesk {
     const state = current();
     const record = state.record?.value ?? null;
     const { name, host, port, api } = config;
+    const doesServe = serves(state, clock());
     const others = Object.values(state.members).filter((member) => member.name !== name);
     return {
       kind: 'view',
       member: name,
-      role: roleOf(state),
-      serves: serves(state, clock()),
+      role: doesServe ? 'primary' : state.server?.state === 'standby' ? 'standby' : 'none',
+      serves: doesServe,
       epoch: record?.epoch ?? 0,
       leader: record?.member ?? null,
       timeline: record?.timeline ?? 0,
@@ -118,6 +128,7 @@ export class ProxyDesk {
       ],
       ...(isLocal ? { socketDir } : {}),
       ...this.#limits,
+      ...(this.#settings === undefined ? {} : { settings: this.#settings }),
     };
   }
 }

@@ -9,13 +9,15 @@ import { PROXY_LOGIN_NAME, PROXY_NAME } from '#domain/proxy-names.ts';
 import type { CertificateSite } from './site.ts';
 import type { Trust } from './trust.ts';
 
+const RENEW_BEFORE_MS = 30 * 86_400_000;
+
 /** Where the certificates of the proxies are made and written. */
 export type ProxySite = Pick<CertificateSite, 'cluster' | 'authority' | 'proxy'> & {
   readonly members: readonly Pick<CertificateSite['members'][number], 'tlsDir'>[];
 };
 
 /** The authority of the proxies' logins; made when there is none yet. Errors: `tls.invalid`, `disk.…`. */
-export async function proxyAuthority({ cluster, authority }: Pick<ProxySite, 'cluster' | 'authority'>): Promise<Authority> {
+async function proxyAuthority({ cluster, authority }: Pick<ProxySite, 'cluster' | 'authority'>): Promise<Authority> {
   const folder = join(authority, 'proxies');
   if (existsSync(join(folder, 'ca.key'))) return readAuthority(folder);
   const made = await createAuthority({ cluster, of: 'proxies' });
@@ -33,13 +35,13 @@ export async function issueForProxies(site: ProxySite, { issuer, bundle }: Trust
   });
 }
 
-/** What is missing, such as in a cluster of before there were proxies, or by another issuer, is made. The rest stays as it is. */
+/** What is missing, as in a cluster of before there were proxies, by another issuer or about to run out is made. The rest stays. */
 export async function keepProxies(site: ProxySite, trust: Trust): Promise<void> {
   const own = await proxyAuthority(site);
   if (!hasProxyTls(site.proxy)) return issueForProxies(site, trust);
   await trustProxies(site, own);
   const { agents, servers } = await readProxyTls(site.proxy);
-  if (!isBy(trust.issuer, agents.certificate) || !isBy(own, servers.certificate)) return issueForProxies(site, trust);
+  if (!isGood(trust.issuer, agents.certificate) || !isGood(own, servers.certificate)) return issueForProxies(site, trust);
   if (agents.ca !== trust.bundle) await writeAtomically(proxyTlsPaths(site.proxy).ca, trust.bundle);
 }
 
@@ -48,6 +50,8 @@ async function trustProxies({ members }: ProxySite, { certificate }: Authority):
     if (!existsSync(file) || readFileSync(file, 'utf8') !== certificate) await writeAtomically(file, certificate);
 }
 
-function isBy(authority: Authority, certificate: string): boolean {
-  return new X509Certificate(certificate).verify(new X509Certificate(authority.certificate).publicKey);
+function isGood(authority: Authority, pem: string): boolean {
+  const certificate = new X509Certificate(pem);
+  const lasts = certificate.validToDate.getTime() - Date.now() > RENEW_BEFORE_MS;
+  return lasts && certificate.verify(new X509Certificate(authority.certificate).publicKey);
 }

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { ClusterDescription, ConnectionUrls } from '#domain/config/cluster-description.ts';
+import type { ClusterDescription, ConnectionUrls, Secrets } from '#domain/config/cluster-description.ts';
 import { clusterPaths } from '#domain/config/cluster-paths.ts';
 import { fail, MatriarchError } from '#domain/errors.ts';
 import type { Cluster } from './cluster.ts';
@@ -44,6 +44,8 @@ export function folderCluster(paths: ClusterPaths, description: ClusterDescripti
     description,
     name: description.cluster,
     members: description.members.map(({ name, host, port, apiPort }) => ({ name, host, port, api: `${host}:${apiPort}` })),
+    proxy: description.proxy ?? null,
+    proxyLog: description.proxy ? paths.proxyLog : null,
     postgresBin: description.postgresBin,
     caFile: paths.ca,
     passwordsFile: paths.connection,
@@ -76,6 +78,13 @@ function others(dir: string | undefined): string {
   return found.length === 0 ? '' : ` There are: ${found.map((name) => `--dir ${join(base, name)}`).join(', ')}.`;
 }
 
+/** Errors: `cluster.malformed`, `disk.…`. */
+export function readSecrets(file: string): Secrets {
+  const text = readOwn(file);
+  if (text === undefined) fail('cluster.malformed', `${file} is missing`);
+  return JSON.parse(text) as Secrets;
+}
+
 /** Undefined when the file does not exist. Throws `disk.denied` when it may not be read. */
 function readOwn(path: string): string | undefined {
   try {
@@ -89,7 +98,9 @@ function readOwn(path: string): string | undefined {
 
 function readConnectionUrls(file: string): ConnectionUrls | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as ConnectionUrls;
+    const urls = JSON.parse(readFileSync(file, 'utf8')) as ConnectionUrls;
+    // Written before there were proxies.
+    return { ...urls, direct: urls.direct ?? urls.readWrite };
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { ApiTarget } from '#adapters/http/call-api.ts';
-import type { ConnectionUrls } from '#domain/config/cluster-description.ts';
+import type { ConnectionUrls, ProxyDescription } from '#domain/config/cluster-description.ts';
 import type { memberPaths } from '#domain/config/cluster-paths.ts';
 import { fail } from '#domain/errors.ts';
 import type { MemberName } from '#domain/member.ts';
@@ -17,6 +17,9 @@ export interface MemberAddress {
 export interface Cluster {
   readonly name: string;
   readonly members: readonly MemberAddress[];
+  /** The one that `matriarch up` runs; null where there is none. */
+  readonly proxy: ProxyDescription | null;
+  readonly proxyLog: string | null;
   /** Where psql is. */
   readonly postgresBin: string;
   /** The certificates that clients check the servers by. */

@@ -5,6 +5,7 @@ import { statusDocumentSchema } from '#domain/status-document.ts';
 import { type Answer, composeStatus, memberOf } from './compose-status.ts';
 
 const CLUSTER = {
+  proxy: null,
   name: 'main',
   members: [1, 2, 3].map((index) => ({
     name: `n${index}`,
@@ -72,16 +73,16 @@ function agent(name: string, incarnation: string, leader: LeaderRecord | null, c
 const SILENT: Answer = { ok: false, why: 'its agent does not answer' };
 
 test('a healthy cluster', () => {
-  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), agent('n2', 'n2_bb', RECORD), SILENT], {
-    readWrite: 'postgresql://rw',
-    readOnly: 'postgresql://ro',
-  });
+  const urls = { readWrite: 'postgresql://proxy', readOnly: 'postgresql://ro', direct: 'postgresql://all' };
+  const answers = [agent('n1', 'n1_aa', RECORD), agent('n2', 'n2_bb', RECORD), SILENT];
+  const document = composeStatus(CLUSTER, answers, urls, undefined);
   expect(statusDocumentSchema.parse(document)).toEqual(document);
   expect(document).toMatchObject({
     epoch: 4,
     leader: 'n1',
     durability: { mode: 'required', k: 1, sync: ['n2', 'n3'], degradedSince: null },
-    connection: { readWrite: 'postgresql://rw' },
+    connection: urls,
+    proxy: null,
     members: [
       { name: 'n1', role: 'primary', lagBytes: 0 },
       { name: 'n2', role: 'standby', lagBytes: 0, lagMs: 1 },
@@ -96,33 +97,63 @@ test('of two records the one of the higher epoch is shown, whoever answers first
     CLUSTER,
     [agent('n1', 'n1_aa', RECORD), agent('n2', 'n2_bb', old), agent('n3', 'n3_cc', old)],
     undefined,
+    undefined,
   );
   expect(document.leader).toBe('n1');
-  expect(document.connection).toEqual({ readWrite: null, readOnly: null });
+  expect(document.connection).toEqual({ readWrite: null, readOnly: null, direct: null });
 });
 
 test('a former leader that still runs as a primary has no lag of nought', () => {
   const old = { ...RECORD, epoch: 3, member: 'n3', incarnation: 'n3_cc' };
-  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_cc', old)], undefined);
+  const document = composeStatus(
+    CLUSTER,
+    [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_cc', old)],
+    undefined,
+    undefined,
+  );
   expect(document.members[2]).toMatchObject({ name: 'n3', role: 'primary', lagBytes: null });
 });
 
 test('the lag of an earlier incarnation is not the lag of the member', () => {
-  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_new', RECORD)], undefined);
+  const document = composeStatus(
+    CLUSTER,
+    [agent('n1', 'n1_aa', RECORD), SILENT, agent('n3', 'n3_new', RECORD)],
+    undefined,
+    undefined,
+  );
   expect(document.members[2]?.lagBytes).toBeNull();
 });
 
 test('nobody answers', () => {
-  const document = composeStatus(CLUSTER, [SILENT, SILENT, SILENT], undefined);
+  const document = composeStatus(CLUSTER, [SILENT, SILENT, SILENT], undefined, undefined);
   expect(statusDocumentSchema.parse(document)).toEqual(document);
   expect(document).toMatchObject({ epoch: null, leader: null, durability: { mode: null, k: 0, sync: [] } });
 });
 
 test('before the first claim', () => {
-  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', null), SILENT, SILENT], undefined);
+  const document = composeStatus(CLUSTER, [agent('n1', 'n1_aa', null), SILENT, SILENT], undefined, undefined);
   expect(document).toMatchObject({ epoch: null, leader: null, durability: { mode: 'required' } });
 });
 
 test('the member of an incarnation', () => {
   expect(memberOf('east-1_4f2a')).toBe('east-1');
+});
+
+test('the proxy as it says it is, or that it does not answer', () => {
+  const proxied = { ...CLUSTER, proxy: { host: '127.0.0.1', port: 6432, metricsPort: 6532 } };
+  const health = { state: 'serving', pid: 7, epoch: 4, primary: 'n1', clients: 3, waiting: 1, servers: 2 } as const;
+  const document = composeStatus(proxied, [SILENT, SILENT, SILENT], undefined, health);
+  expect(statusDocumentSchema.parse(document)).toEqual(document);
+  expect(document.proxy).toMatchObject({
+    port: 6432,
+    state: 'serving',
+    primary: 'n1',
+    clients: 3,
+    waiting: 1,
+    servers: 2,
+    pid: 7,
+  });
+  const silent = composeStatus(proxied, [SILENT, SILENT, SILENT], undefined, undefined);
+  expect(statusDocumentSchema.parse(silent)).toEqual(silent);
+  expect(silent.proxy).toMatchObject({ port: 6432, state: 'unreachable', clients: null, pid: null });
 });

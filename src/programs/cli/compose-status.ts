@@ -1,5 +1,6 @@
 import type { ConnectionUrls } from '#domain/config/cluster-description.ts';
 import type { LeaderRecord } from '#domain/leader-record.ts';
+import type { ProxyHealth } from '#domain/proxy-health.ts';
 import type { AgentStatus } from '#domain/status.ts';
 import type { MemberStatus, StatusDocument } from '#domain/status-document.ts';
 import type { Cluster } from './cluster.ts';
@@ -29,9 +30,10 @@ function rank(status: AgentStatus): number {
 
 /** One document out of what every agent answered, `answers` in the order of the cluster's members. */
 export function composeStatus(
-  cluster: Pick<Cluster, 'name' | 'members'>,
+  cluster: Pick<Cluster, 'name' | 'members' | 'proxy'>,
   answers: readonly Answer[],
   connection: ConnectionUrls | undefined,
+  health: ProxyHealth | undefined,
 ): StatusDocument {
   const { record, status } = newest(answers);
   const followers = answers.flatMap((answer) =>
@@ -48,7 +50,12 @@ export function composeStatus(
       sync: (record?.sync ?? []).map(memberOf).sort(),
       degradedSince: record?.degradedSince ?? null,
     },
-    connection: { readWrite: connection?.readWrite ?? null, readOnly: connection?.readOnly ?? null },
+    connection: {
+      readWrite: connection?.readWrite ?? null,
+      readOnly: connection?.readOnly ?? null,
+      direct: connection?.direct ?? null,
+    },
+    proxy: cluster.proxy === null ? null : proxyStatus(cluster.proxy, health),
     members: cluster.members.map(({ name, host, port, api }, index): MemberStatus => {
       const address = { name, host, port, api };
       const answer = answers[index];
@@ -71,6 +78,19 @@ export function composeStatus(
         reason: self.progress !== null && COPIES.includes(self.state) ? `${self.reason} (${self.progress})` : self.reason,
       };
     }),
+  };
+}
+
+function proxyStatus({ host, port }: { readonly host: string; readonly port: number }, health: ProxyHealth | undefined) {
+  return {
+    host,
+    port,
+    state: health?.state ?? ('unreachable' as const),
+    primary: health?.primary ?? null,
+    clients: health?.clients ?? null,
+    waiting: health?.waiting ?? null,
+    servers: health?.servers ?? null,
+    pid: health?.pid ?? null,
   };
 }
 

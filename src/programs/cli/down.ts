@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAlive, kill } from '#adapters/process/processes.ts';
 import { fail } from '#domain/errors.ts';
-import { type AgentProcess, adoptAgent } from '#programs/up/agent-process.ts';
+import { adoptAgent } from '#programs/up/agent-process.ts';
 import { AgentRegistry } from '#programs/up/agent-registry.ts';
+import { PROXY } from '#programs/up/proxy-process.ts';
 import { purgeCluster } from '#programs/up/purge-cluster.ts';
 import { stopCluster } from '#programs/up/stop-cluster.ts';
 import { readHolder, SupervisorLock } from '#programs/up/supervisor-lock.ts';
@@ -29,7 +30,7 @@ export async function down(options: DownOptions): Promise<void> {
   await waiting(`ending ${name}: standbys first, the primary last`, endSupervisor(cluster));
   const lock = await SupervisorLock.take(cluster.paths.lock, cluster.paths.lockHolder);
   try {
-    await stopCluster(cluster, runningAgents(cluster), (member, text) => process.stderr.write(`${member}: ${text}\n`));
+    await stopCluster(cluster, running(cluster), (member, text) => process.stderr.write(`${member}: ${text}\n`));
     if (options.purge === true) await purgeCluster(cluster);
   } finally {
     lock.release();
@@ -49,12 +50,13 @@ async function endSupervisor({ paths }: FolderCluster): Promise<void> {
   }
 }
 
-function runningAgents(cluster: FolderCluster): Map<string, AgentProcess> {
+function running(cluster: FolderCluster) {
   const registry = new AgentRegistry(cluster.paths.agents);
-  return new Map(
+  const agents = new Map(
     cluster.description.members.flatMap(({ name }) => {
       const agent = adoptAgent(registry.get(name));
       return agent === undefined ? [] : [[name, agent] as const];
     }),
   );
+  return { agents, proxy: adoptAgent(registry.get(PROXY)) };
 }

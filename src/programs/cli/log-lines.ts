@@ -1,6 +1,6 @@
 import type { Paint } from './paint.ts';
 
-export type LogSource = 'agent' | 'postgres' | 'guard';
+export type LogSource = 'agent' | 'postgres' | 'guard' | 'proxy';
 
 export interface LogLine {
   /** Milliseconds since 1970; a line without a time of its own has that of the line before. */

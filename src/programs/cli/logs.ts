@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { memberNamed } from './cluster.ts';
+import { fail } from '#domain/errors.ts';
+import { type Cluster, memberNamed } from './cluster.ts';
 import { type LogLine, type LogSource, mergeLogLines, readLogLines, renderLogLine } from './log-lines.ts';
 import { openCluster, type Where } from './open-cluster.ts';
 import { paintFor } from './paint.ts';
@@ -9,6 +10,10 @@ import { paintFor } from './paint.ts';
 /** Bytes of one file that are looked at for its last lines: 100 lines of a thousand letters and more. */
 const TAIL_BYTES = 2 ** 20;
 const FOLLOW_EVERY_MS = 200;
+
+type LogFile = readonly [LogSource, string];
+/** As it stands where a member would. */
+const PROXY = 'proxy';
 
 interface Tail {
   readonly source: LogSource;
@@ -45,20 +50,30 @@ async function readOn(tail: Tail, limit = TAIL_BYTES): Promise<LogLine[]> {
   }
 }
 
+function memberFiles(cluster: Cluster, name: string): readonly LogFile[] {
+  memberNamed(cluster, name);
+  const { agentLog, postgresLog, guardLog } = cluster.folderOf(name);
+  return [
+    ['agent', agentLog],
+    ['postgres', postgresLog],
+    ['guard', guardLog],
+  ];
+}
+
+function proxyFiles(cluster: Cluster): readonly LogFile[] {
+  if (cluster.proxyLog !== null) return [['proxy', cluster.proxyLog]];
+  return fail('member.unknown', `${cluster.name} runs no proxy here; one of a unit of its own writes to \`journalctl\``);
+}
+
 export async function logs(name: string, options: Where & { readonly follow?: boolean; readonly lines: number }): Promise<void> {
   const cluster = await openCluster(options);
-  memberNamed(cluster, name);
-  const paths = cluster.folderOf(name);
-  const tails: Tail[] = [
-    { source: 'agent', path: paths.agentLog, offset: 0, unfinished: '', lastAt: 0 },
-    { source: 'postgres', path: paths.postgresLog, offset: 0, unfinished: '', lastAt: 0 },
-    { source: 'guard', path: paths.guardLog, offset: 0, unfinished: '', lastAt: 0 },
-  ];
+  const files = name === PROXY ? proxyFiles(cluster) : memberFiles(cluster, name);
+  const tails = files.map(([source, path]): Tail => ({ source, path, offset: 0, unfinished: '', lastAt: 0 }));
   const paint = paintFor(process.stdout);
   const print = (lines: readonly LogLine[]) => {
     for (const line of lines) process.stdout.write(`${renderLogLine(line, paint)}\n`);
   };
-  if (!existsSync(paths.agentLog))
+  if (!existsSync(files[0]?.[1] ?? '') && name !== PROXY)
     process.stderr.write(`The agent writes no file here; under systemd its lines are in \`journalctl -u matriarch-agent\`.\n`);
   print(
     mergeLogLines(await Promise.all(tails.map((tail) => readOn(tail)))).slice(options.lines === 0 ? Infinity : -options.lines),

@@ -45,6 +45,8 @@ function memberCluster(config: MemberConfig, members: readonly MemberAddress[]):
     config,
     name: config.cluster,
     members,
+    proxy: null,
+    proxyLog: null,
     postgresBin: config.postgresBin,
     caFile,
     passwordsFile: config.secretsFile,

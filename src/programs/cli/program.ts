@@ -95,6 +95,13 @@ function addLifecycle(program: Command): void {
         'when a commit of a new cluster counts as done (default: required with 3 members or more, preferred with 2, async with 1)',
       ).choices(['required', 'preferred', 'async']),
     )
+    .addOption(
+      new Option(
+        '--proxy-port <port>',
+        'where the proxy serves clients (default: as before; at first 6432 or the next free one)',
+      ).argParser(integer(1, 65_535)),
+    )
+    .option('--no-proxy', 'run no proxy from now on; `--proxy-port` brings one back')
     .option('--detach', 'leave it running in the background')
     .action(async (options) => (await import('./up.ts')).up(options));
   command(program, 'down', 'end the cluster on this machine cleanly: standbys first, the primary last')
@@ -127,8 +134,8 @@ function addProxy(program: Command): void {
     )
     .helpOption('-h, --help', 'print this help')
     .addOption(new Option('--config <file>', 'the configuration of the proxy').env('MATRIARCH_PROXY_CONFIG'))
-    .option('--agents <addresses>', 'HOST:PORT of the APIs of the members, separated by commas')
-    .option('--tls-dir <dir>', 'with --agents: the certificate that the agents know the proxy by')
+    .option('--agents <addresses>', 'MEMBER=HOST:PORT of the APIs of the members, separated by commas')
+    .option('--tls-dir <dir>', 'with --agents: the folder `proxy` of `matriarch machines`')
     .option('--dir <dir>', 'the folder of a cluster of `up` on this machine')
     .option('--servers <addresses>', 'HOST:PORT of PostgreSQL servers without agents, separated by commas')
     .option('--user <role>', 'with --servers: the role that asks them')
@@ -209,8 +216,8 @@ function addConfig(program: Command): void {
 }
 
 function addTools(program: Command): void {
-  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL')
-    .addArgument(member())
+  clusterCommand(program, 'logs', 'the log of a member: its agent and its PostgreSQL; or of the proxy')
+    .addArgument(new Argument('<member>', 'the name of the member, or `proxy`'))
     .option('-f, --follow', 'go on with what is written from now on')
     .addOption(new Option('-n, --lines <n>', 'how many lines of the past').argParser(integer(0, 100_000)).default(100))
     .action(async (name, options) => (await import('./logs.ts')).logs(name, options));
@@ -269,8 +276,8 @@ function addMachines(program: Command): void {
 
 function addCertificates(program: Command): void {
   const certificates = group(program, 'certificates', 'the certificates of the cluster, renewed while it works');
-  command(certificates, 'renew', 'new certificates for every member, by the same authority').action(async (options) =>
-    (await import('./certificates.ts')).renew(options),
+  command(certificates, 'renew', 'new certificates for every member and the proxies, by the same authorities').action(
+    async (options) => (await import('./certificates.ts')).renew(options),
   );
   command(certificates, 'rotate', 'a new authority in three stages, each of which waits until every member has followed')
     .option('--applied', 'of the members whose agents do not answer, take it that they have the files')

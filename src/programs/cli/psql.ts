@@ -14,12 +14,15 @@ interface PsqlOptions extends Where {
 
 /** libpq's environment, so that no password stands in an argument list. Settings in `args` win, as psql itself has it. */
 export function psqlEnvironment(
-  cluster: Pick<Cluster, 'name' | 'members' | 'caFile'>,
+  cluster: Pick<Cluster, 'name' | 'members' | 'proxy' | 'caFile'>,
   url: string,
   options: PsqlOptions,
 ): Record<string, string> {
   const { username, password, hostname: _, ...rest } = parseUrl(url);
-  const chosen = options.member === undefined ? cluster.members : [memberNamed(cluster, options.member)];
+  const members = options.member === undefined ? cluster.members : [memberNamed(cluster, options.member)];
+  // The members stand behind the proxy: libpq goes on to them when it does not run.
+  const proxied = cluster.proxy !== null && options.member === undefined && options.replica !== true;
+  const chosen = [...(proxied && cluster.proxy !== null ? [cluster.proxy] : []), ...members];
   return {
     PGHOST: chosen.map((member) => member.host).join(','),
     PGPORT: chosen.map((member) => member.port).join(','),
@@ -36,7 +39,7 @@ export function psqlEnvironment(
 /** A libpq URL may name several hosts, which `URL` does not understand. */
 function parseUrl(url: string) {
   const match = /^postgresql:\/\/([^:@]+):([^@]+)@([^/]+)\/([^?]*)\??(.*)$/.exec(url);
-  if (match === null) fail('cluster.malformed', 'connection.json: readWrite is no libpq URL with a password');
+  if (match === null) fail('cluster.malformed', 'connection.json: direct is no libpq URL with a password');
   const [, username = '', password = '', hostname = '', database = '', query = ''] = match;
   return {
     username: decodeURIComponent(username),
@@ -53,7 +56,7 @@ export async function psql(args: readonly string[], options: PsqlOptions): Promi
   if (urls === undefined) fail('disk.denied', `${cluster.passwordsFile} cannot be read: only the owner of the cluster may`);
   const program = join(cluster.postgresBin, 'psql');
   if (!existsSync(program)) fail('postgres.notFound', `${program} is missing`);
-  const environment = psqlEnvironment(cluster, urls.readWrite, options);
+  const environment = psqlEnvironment(cluster, urls.direct, options);
   // Ctrl-C reaches psql through the terminal; it cancels a query there, and must not end this process under it.
   process.on('SIGINT', () => {});
   const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...environment } });

@@ -33,7 +33,8 @@ const HEALTHY: StatusDocument = {
   leader: 'n1',
   paused: false,
   durability: { mode: 'required', k: 1, sync: ['n2', 'n3'], degradedSince: null },
-  connection: { readWrite: 'postgresql://postgres:secret@127.0.0.1:5433/postgres', readOnly: null },
+  connection: { readWrite: 'postgresql://postgres:secret@127.0.0.1:5433/postgres', readOnly: null, direct: null },
+  proxy: null,
   members: [member('n1', { role: 'primary', state: 'primary' }), member('n2'), member('n3', { lagBytes: 3 * 2 ** 20 })],
 };
 
@@ -87,4 +88,14 @@ test('who is not well says why; a member that does not answer has no figures', (
 test('colours take no room in the table', () => {
   const coloured = renderStatus(HEALTHY, NOW, (_, text) => `\u001b[31m${text}\u001b[39m`);
   expect(stripVTControlCharacters(coloured)).toBe(renderStatus(HEALTHY, NOW, plain));
+});
+
+test('the proxy has a line of its own', () => {
+  const proxy = { host: '127.0.0.1', port: 6432, primary: 'n1', clients: 1, waiting: 0, servers: 2, pid: 7 };
+  const lineOf = (change: Partial<NonNullable<StatusDocument['proxy']>>) =>
+    renderStatus({ ...HEALTHY, proxy: { ...proxy, state: 'serving', ...change } }, NOW, plain)
+      .split('\n')
+      .find((line) => line.startsWith('proxy'));
+  expect(lineOf({})).toBe('proxy 127.0.0.1:6432 · serving · 1 client, 0 waiting · 2 on servers');
+  expect(lineOf({ state: 'unreachable', clients: null })).toContain('does not answer');
 });

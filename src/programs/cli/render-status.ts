@@ -44,6 +44,24 @@ function describeDurability({ durability }: StatusDocument): string {
   return `${durability.mode}: ${durability.k} of ${durability.sync.join(', ')} confirms each commit`;
 }
 
+function describeProxy(
+  { host, port, state, clients, waiting, servers }: NonNullable<StatusDocument['proxy']>,
+  paint: Paint,
+): string {
+  const style: Style = state === 'serving' ? 'green' : state === 'holding' ? 'yellow' : 'red';
+  const counts =
+    clients === null ? [] : [`${clients} ${clients === 1 ? 'client' : 'clients'}, ${waiting} waiting`, `${servers} on servers`];
+  return [`proxy ${paint('bold', `${host}:${port}`)}`, paint(style, PROXY_WORDS[state]), ...counts].join(' · ');
+}
+
+const PROXY_WORDS: Readonly<Record<NonNullable<StatusDocument['proxy']>['state'], string>> = {
+  serving: 'serving',
+  holding: 'holding work until there is a primary',
+  withoutPrimary: 'without a primary',
+  draining: 'ending',
+  unreachable: 'does not answer; `matriarch logs proxy` may say why',
+};
+
 /** The screen of `status`: one line of the cluster, a table of its members, and why whoever is not well is not. */
 export function renderStatus(document: StatusDocument, now: number, paint: Paint): string {
   const leader = document.leader === null ? paint('red', 'no leader') : `leader ${paint('bold', document.leader)}`;
@@ -64,5 +82,6 @@ export function renderStatus(document: StatusDocument, now: number, paint: Paint
   const reasons = document.members
     .filter((member) => !well(member))
     .map((member) => `${paint(styleOf(member), member.name)}: ${member.reason}`);
-  return [head.join(' · '), '', table, ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n');
+  const proxy = document.proxy === null ? [] : ['', describeProxy(document.proxy, paint)];
+  return [head.join(' · '), '', table, ...proxy, ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n');
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusDocument } from '#domain/status-document.ts';
 import { askEveryone } from './ask.ts';
+import { askProxy } from './ask-proxy.ts';
 import type { Cluster } from './cluster.ts';
 import { composeStatus } from './compose-status.ts';
 import { openCluster, type Where } from './open-cluster.ts';
@@ -12,7 +13,9 @@ import { Screen } from './screen.ts';
 const WATCH_EVERY_MS = 1000;
 
 export async function readStatus(cluster: Cluster): Promise<StatusDocument> {
-  return composeStatus(cluster, await askEveryone(cluster), cluster.connection());
+  const { proxy } = cluster;
+  const [answers, health] = await Promise.all([askEveryone(cluster), proxy === null ? undefined : askProxy(proxy)]);
+  return composeStatus(cluster, answers, cluster.connection(), health);
 }
 
 interface StatusOptions extends Where {

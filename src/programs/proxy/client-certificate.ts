@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
+import { readTlsText } from '#adapters/tls/read-tls-text.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { fail } from '#domain/errors.ts';
 import type { ClientTls } from './proxy.ts';
@@ -8,9 +8,9 @@ import type { ClientTls } from './proxy.ts';
 export function readClientTls({ mode, certificateFile, keyFile, clientCaFile }: ProxyConfig['tls']): ClientTls | null {
   if (mode === 'disable' || certificateFile === undefined || keyFile === undefined) return null;
   const tls = {
-    certificate: read(certificateFile),
-    key: read(keyFile),
-    ...(clientCaFile === undefined ? {} : { clientCa: read(clientCaFile) }),
+    certificate: readTlsText(certificateFile),
+    key: readTlsText(keyFile),
+    ...(clientCaFile === undefined ? {} : { clientCa: readTlsText(clientCaFile) }),
   };
   try {
     createSecureContext({ cert: tls.certificate, key: tls.key, ca: tls.clientCa });
@@ -18,12 +18,4 @@ export function readClientTls({ mode, certificateFile, keyFile, clientCaFile }: 
     fail('tls.invalid', `${certificateFile} and ${keyFile}: ${(error as Error).message}`, error);
   }
   return tls;
-}
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    return fail('tls.invalid', `${path}: ${(error as Error).message}`, error);
-  }
 }

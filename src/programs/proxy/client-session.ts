@@ -1,78 +1,32 @@
 import type { Socket } from 'node:net';
 import { handOver } from '#core/pool/hand-over.ts';
-import { PIN, type PinReason, pinReasons } from '#core/pool/pins.ts';
-import { probeFor } from '#core/pool/probe.ts';
-import type { SessionState, SessionStates } from '#core/pool/session-state.ts';
+import { PIN, pinReasons } from '#core/pool/pins.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
-import type { Hazards } from '#sql/hazards.ts';
+import { quoteIdentifier } from '#sql/quote.ts';
 import type { StatementFacts } from '#sql/statement-facts.ts';
-import { readDataRow } from '#wire/decode-backend.ts';
+import { readNotification } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
+import { MARKER } from './notifications.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
+import type { SessionHome } from './session-home.ts';
+import { SessionLoss } from './session-loss.ts';
+import { probeSession } from './session-probe.ts';
 import { SessionTraces } from './session-traces.ts';
-import type { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
-
-/** What a session needs of the world. */
-export interface SessionHome {
-  readonly states: SessionStates;
-  readonly statements: Statements;
-  readonly preparedPerServer: number;
-  hazards(): Hazards;
-  /** Settings that no view lists, as far as they are known; with those that a session has just named. */
-  customSettings(named: ReadonlySet<string>): readonly string[];
-  /** A connection at once, or null: `granted` or `refused` follows. */
-  checkout(session: ClientSession): ServerConnection | null;
-  release(server: ServerConnection): void;
-  /** Its client has left in the midst of something. */
-  abandon(server: ServerConnection): void;
-  /** It will not be granted one. */
-  withdraw(session: ClientSession): void;
-  /** Nothing new may start: a switchover is on its way. */
-  isHolding(): boolean;
-  /** The texts of a transaction may have changed the catalog. */
-  catalogChanged(): void;
-  /** Settles what LISTEN and UNLISTEN have done; `done` when the server connection is no longer needed for it. */
-  listen(
-    session: ClientSession,
-    server: ServerConnection,
-    channels: readonly string[],
-    done: (error: string | null) => void,
-  ): void;
-  unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
-  /** Sequences of this database and role are asked what was drawn last. */
-  readonly asksCurrval: { value: boolean };
-  ended(session: ClientSession): void;
-  readonly stats: SessionStats;
-}
-
-export interface SessionStats {
-  transactions: number;
-  statements: number;
-  /** Statements that ran on a pinned connection, by reason. */
-  readonly pinned: Map<PinReason, number>;
-  probes: number;
-  handOvers: number;
-  lostTransactions: number;
-  retriedReads: number;
-  unknownOutcomes: number;
-  preparedHits: number;
-  preparedMisses: number;
-}
 
 /** Statements up to this size are kept while they are in flight, to be sent again when their server is lost. */
 const KEPT_BYTES = 16 * 1024;
 /** What a client may send ahead while it waits. */
 const AHEAD_BYTES = 64 * 1024;
-const LOST_SAVEPOINT = 'matriarch_lost';
 
 /** One client: its state lives here, and a server connection is borrowed for each transaction. */
 export class ClientSession implements Borrower {
@@ -105,14 +59,18 @@ export class ClientSession implements Borrower {
   readonly inFlight = new InFlight(KEPT_BYTES);
   /** Everything up to the next Sync is passed over, as PostgreSQL does behind an error. */
   skipping = false;
-  /** The transaction was lost with its server, and the client has yet to hear of it. */
-  #owed: Refusal | null = null;
-  /** The transaction was lost, the client knows, and has not ended it yet. */
-  #lost = false;
+  readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   #handingOver = false;
-  #probing = false;
+  probing = false;
+  /** Channels that its own connection listens to. */
+  listensHere: readonly string[] = [];
+  isMoving = false;
+  /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
+  marker: { readonly channel: string; readonly met: () => void } | null = null;
   #freed: (() => void)[] = [];
+  /** Notifications that came in the midst of a large row. */
+  #later: Buffer[] = [];
 
   constructor(parts: {
     socket: Socket;
@@ -139,23 +97,20 @@ export class ClientSession implements Borrower {
     this.activeAt = parts.now;
     this.preparing = new Preparing(this);
     this.messages = new ClientMessages(this, AHEAD_BYTES);
+    this.loss = new SessionLoss(this);
     this.socket.on('close', () => this.gone());
     this.socket.on('error', () => this.gone());
     this.socket.on('end', () => this.gone());
   }
 
-  get isInTransaction(): boolean {
-    return this.#lost || this.#owed !== null || (this.server !== null && this.server.status !== TRANSACTION.idle);
-  }
-
   /** Nothing of it is on a server, on the way there, or half sent. */
   get isIdle(): boolean {
-    return this.server === null && this.waitingSince === 0 && !this.#lost && this.#owed === null && this.messages.isEmpty;
+    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
   }
 
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
   get status(): 'I' | 'T' | 'E' {
-    if (this.#lost) return 'E';
+    if (this.loss.isTold) return 'E';
     if (this.server === null || this.server.status === TRANSACTION.idle) return 'I';
     return this.server.status === TRANSACTION.open ? 'T' : 'E';
   }
@@ -166,7 +121,7 @@ export class ClientSession implements Borrower {
   ready(type: number, bytes: Buffer, from: number, to: number): boolean {
     if (this.#handingOver) return false;
     if (this.server !== null) return !(this.pins !== 0 && this.#startsAnew() && this.home.isHolding()) || this.#wait();
-    if (this.#owed !== null && !this.#settle(this.#owed, type, bytes, from, to)) return true;
+    if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
     const server = this.home.checkout(this);
     if (server === null) return this.#wait();
@@ -197,22 +152,6 @@ export class ClientSession implements Borrower {
     return false;
   }
 
-  /**
-   * The client hears of the transaction that was lost. True: the message is to go on: a ROLLBACK needs no error. A message that is
-   * answered by the error is not passed on.
-   */
-  #settle(owed: Refusal, type: number, bytes: Buffer, from: number, to: number): boolean {
-    if (type === FRONTEND.query && ROLLBACK.test(bytes.toString('latin1', from + 5, Math.min(to, from + 64)))) {
-      this.#owed = null;
-      return true;
-    }
-    this.#owed = null;
-    const ends = type === FRONTEND.query && COMMIT.test(bytes.toString('latin1', from + 5, Math.min(to, from + 64)));
-    this.#lost = !ends;
-    this.tell(owed, type);
-    return false;
-  }
-
   /** Answers a message by an error: at once where it is a Query, else everything up to the Sync is passed over. */
   tell(why: Refusal, type: number): void {
     toClients.open(this.socket);
@@ -235,6 +174,7 @@ export class ClientSession implements Borrower {
     this.traces.add(facts);
     const { effects } = facts;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
+    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
@@ -266,6 +206,13 @@ export class ClientSession implements Borrower {
     if (home.asksCurrval.value && server.numbersOf !== null && this.open === null)
       server.ask('DISCARD SEQUENCES', { onDone: () => {} });
     server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
+  }
+
+  /** The server says what it listens to (pg_listening_channels): what the shared listener does for it has to be there. */
+  #listenHere(): void {
+    const channels = this.home.sharedChannels(this).filter((channel) => !channel.startsWith(MARKER));
+    const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
+    if (channels.length > 0 && this.server?.status === TRANSACTION.idle) this.server.ask(sql, { onDone: () => {} });
   }
 
   // --- connections ------------------------------------------------------------------------------------------------------------
@@ -300,7 +247,7 @@ export class ClientSession implements Borrower {
     this.traces.clear();
     if (server.session !== this.state) this.#handOver(server);
     else if (server.reported !== this.reported) this.#report(server);
-    if (this.#lost) this.#loseAgain(server);
+    this.loss.carryOver(server);
   }
 
   #report(server: ServerConnection): void {
@@ -337,13 +284,6 @@ export class ClientSession implements Borrower {
     if (waited) this.messages.resume();
   }
 
-  /** The session is where PostgreSQL would have it: inside a transaction that has failed. */
-  #loseAgain(server: ServerConnection): void {
-    server.ask('BEGIN', { onDone: () => {} });
-    server.ask(`ROLLBACK TO SAVEPOINT ${LOST_SAVEPOINT}`, { onDone: () => {} });
-    this.#lost = false;
-  }
-
   // --- from the server --------------------------------------------------------------------------------------------------------
 
   onReady(group: Group): void {
@@ -351,6 +291,8 @@ export class ClientSession implements Borrower {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) return;
     this.activeAt = performance.now();
+    if (this.#later.length > 0) for (const message of this.#later.splice(0)) this.deliver(message);
+    this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
       return;
@@ -369,10 +311,11 @@ export class ClientSession implements Borrower {
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
-      if (traces.isProbeDue(this.pins)) return this.#probe(server);
+      if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
     }
     if (this.pins === 0) this.#release(server);
+    else if (this.pins === PIN.listening) this.#move(server);
   }
 
   #release(server: ServerConnection): void {
@@ -381,59 +324,12 @@ export class ClientSession implements Borrower {
     this.home.release(server);
   }
 
-  #probe(server: ServerConnection): void {
-    const traces = this.traces.take();
-    const probe = probeFor(traces, this.pins, this.login, this.home.customSettings(traces.settings));
-    this.home.stats.probes += 1;
-    this.#probing = true;
-    let row: readonly (string | null)[] | undefined;
-    server.ask(`SET LOCAL statement_timeout = 0; ${probe.sql}`, {
-      onRow: (message) => {
-        row = readDataRow(message);
-      },
-      onDone: (error) => {
-        this.#probing = false;
-        if (this.server !== server) return;
-        const found =
-          error === null && row !== undefined ? probe.read(row, this.#baseOf(traces), this.pins, this.home.states) : undefined;
-        if (found === undefined) this.pins |= PIN.unreadable;
-        else this.#learn(server, found.state, found.pins, found.channels);
-        this.#releaseIfFree();
-      },
-    });
-  }
-
-  /** DISCARD ALL and RESET ALL return to what the startup gave; what they left is read from there. */
-  #baseOf(traces: SessionTraces): SessionState {
-    return (traces.effects & EFFECT.discard) !== 0 ? this.initial : this.state;
-  }
-
-  #learn(server: ServerConnection, state: SessionState, pins: number, channels: readonly string[]): void {
-    // A connection is opened without the client's own application_name: that is set on it, and RESET takes it away.
-    const name = this.initial.settings.get('application_name');
-    const restored =
-      name === undefined || state.settings.has('application_name')
-        ? state
-        : this.home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-    if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => {} });
-    server.session = restored;
-    this.state = restored;
-    // Its local buffers are sized for good by the first temporary table.
-    if ((this.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
-    this.pins = pins;
-    if (channels.length === 0) return;
-    this.pins |= PIN.listening;
-    this.home.listen(this, server, channels, (error) => {
-      if (this.server !== server) return;
-      if (error === null) this.pins &= ~PIN.listening;
-      this.#releaseIfFree();
-    });
-  }
-
-  #releaseIfFree(): void {
+  /** Gives the connection back when nothing ties the session to it. */
+  releaseIfFree(): void {
     const server = this.server;
-    if (server === null || server.isBusy || this.open !== null || this.pins !== 0 || this.#probing) return;
-    if (server.status === TRANSACTION.idle && this.traces.effects === 0) this.#release(server);
+    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (this.pins === 0) this.#release(server);
+    else if (this.pins === PIN.listening) this.#move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
@@ -480,12 +376,41 @@ export class ClientSession implements Borrower {
     this.reported = this.reported.with(name, value);
   }
 
+  /** Of the connection that it has itself; what the shared listener delivers already is not told twice. */
   onNotification(message: Buffer): void {
-    this.notify?.(message);
+    const channel = readNotification(message)?.channel ?? '';
+    if (channel === this.marker?.channel) {
+      this.marker.met();
+      this.marker = { channel: '', met: () => {} };
+    } else if (!channel.startsWith(MARKER) && this.marker?.channel !== '' && !this.home.isShared(this, channel)) {
+      this.deliver(message);
+    }
   }
 
-  /** Set while this connection itself listens, until the shared listener has taken over. */
-  notify: ((message: Buffer) => void) | null = null;
+  deliver(message: Buffer): void {
+    if (this.closed) return;
+    if (this.server?.isMidMessage === true) {
+      if (this.#later.length < MOST_LATER) this.#later.push(message);
+      return;
+    }
+    toClients.open(this.socket);
+    toClients.add(message);
+    toClients.flush();
+  }
+
+  /** What it listens to is moved to the shared listener as soon as nothing else ties it to its connection. */
+  #move(server: ServerConnection): void {
+    if (this.isMoving) return;
+    this.isMoving = true;
+    this.home.listen(this, server, (error) => {
+      this.isMoving = false;
+      this.marker = null;
+      if (this.server !== server) return;
+      if (error !== null) return void setTimeout(() => this.releaseIfFree(), MOVE_AGAIN_MS).unref();
+      if (this.listensHere.length === 0) this.pins &= ~PIN.listening;
+      this.releaseIfFree();
+    });
+  }
 
   /** Its server is gone, with whatever was on it. */
   lost(server: ServerConnection, why: string): void {
@@ -493,59 +418,20 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.#handingOver = false;
-    this.#probing = false;
-    this.notify = null;
-    const inTransaction = server.status !== TRANSACTION.idle;
-    const groups = server.expected.filter((group) => group.question === null);
-    if (server.isMidMessage || (this.pins & ~PIN.listening) !== 0)
-      return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
+    this.probing = false;
+    this.marker = null;
+    this.listensHere = [];
+    const isPinned = (this.pins & ~PIN.listening) !== 0;
+    if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
-    this.preparing.forgetServer();
-    const first = groups[0];
-    if (first === undefined && !inTransaction) return this.#goOn();
-    if (!inTransaction && this.inFlight.isWhole && groups.every((group) => canRepeat(group, this.open))) {
-      this.home.stats.retriedReads += 1;
-      this.open = null;
-      return this.messages.repeat(this.inFlight.take());
-    }
-    this.#tellLoss(groups, inTransaction, why);
-    this.#goOn();
+    this.loss.of(server, why);
   }
 
-  #goOn(): void {
+  /** With another server, when there is something left to do. */
+  goOn(): void {
     this.traces.clear();
-    if (this.waitingSince !== 0) this.proceed();
     this.waitingSince = 0;
     this.messages.resume();
-  }
-
-  /** Each group that was sent and not answered gets its error; one that is still being sent, when its Sync comes. */
-  #tellLoss(groups: readonly Group[], wasInTransaction: boolean, why: string): void {
-    let inside = wasInTransaction;
-    if (inside && groups.length === 0) {
-      this.#owed = refusal('transactionLost', why);
-      this.home.stats.lostTransactions += 1;
-      return;
-    }
-    toClients.open(this.socket);
-    for (const group of groups) {
-      group.undoUnconfirmed();
-      const unknown = !inside || (group.flags & GROUP.ends) !== 0;
-      const read = !inside && (group.flags & GROUP.reads) !== 0;
-      if (inside) this.home.stats.lostTransactions += 1;
-      if (unknown && !read) this.home.stats.unknownOutcomes += 1;
-      if (group.failed === null) {
-        const kind = read ? 'readLost' : unknown ? 'outcomeUnknown' : 'transactionLost';
-        toClients.add(errorResponse({ severity: 'ERROR', ...refusal(kind, why) }));
-      }
-      inside = (inside || (group.flags & GROUP.begins) !== 0) && (group.flags & GROUP.ends) === 0;
-      this.#lost = inside;
-      if (group.synced) toClients.add(readyForQuery(this.status));
-      else this.skipping = true;
-    }
-    this.open = null;
-    this.copyIn = false;
-    toClients.flush();
   }
 
   /** Query and idle-in-transaction timeouts; 0: none. */
@@ -609,15 +495,9 @@ export class ClientSession implements Borrower {
   }
 }
 
+const MOVE_AGAIN_MS = 1000;
+const MOST_LATER = 1000;
 /** More than one session has drawn numbers from sequences on a connection. */
 const SEVERAL = {};
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;
-const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
-const COMMIT = /^\s*(commit|end)\b/i;
-
-function canRepeat(group: Group, open: Group | null): boolean {
-  return (
-    group !== open && !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0
-  );
-}

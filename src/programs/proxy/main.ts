@@ -1,7 +1,7 @@
 import { EXIT_CODES } from '#programs/cli/report-error.ts';
 import { openLog } from './open-log.ts';
+import { ProxyProgram } from './proxy-program.ts';
 import { type ProxyArguments, ProxySettings } from './proxy-settings.ts';
-import { RunningProxy } from './run-proxy.ts';
 
 /**
  * `matriarch proxy`: serves clients until a signal. The first SIGTERM lets transactions end; a second one, or SIGINT, ends at once.
@@ -22,7 +22,7 @@ export async function proxy(given: ProxyArguments): Promise<void> {
   const config = settings.read();
   const log = await openLog(config.log);
   process.on('exit', () => log.flush());
-  const running = await RunningProxy.start(settings, config, log);
+  const running = await ProxyProgram.start(settings, config, log);
   process.on('SIGHUP', () => running.reload());
 
   void asked.promise.then(() => running.drain()).then(() => ending.resolve(EXIT_CODES.done), ending.reject);

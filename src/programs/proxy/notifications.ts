@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { quoteIdentifier, quoteLiteral } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
 
 /** The connection that listens for every session of one database. */
 export interface ListenerSource {
@@ -17,6 +17,8 @@ interface Subscriber {
 }
 
 const RETRY_MS = 200;
+/** No client is told of a channel with such a name. */
+export const MARKER = '_matriarch_';
 
 /**
  * LISTEN without a connection for each listener. A session that listens keeps its server connection until the shared one listens as
@@ -35,56 +37,54 @@ export class Notifications {
     this.#source = source;
   }
 
-  /** The session listens on `server` to `channels`; `done` when it no longer does and the shared connection delivers instead. */
-  takeOver(
-    session: ClientSession,
-    server: ServerConnection,
-    channels: readonly string[],
-    done: (error: string | null) => void,
-  ): void {
-    const marker = `_matriarch_${randomBytes(9).toString('hex')}`;
-    session.notify = (message) => this.#own(session, server, marker, message, done);
-    this.#hand(session, server, channels, marker).catch((error: Error) => done(error.message));
+  /** The session has them from the shared connection. */
+  has(session: ClientSession, channel: string): boolean {
+    return this.#channels.get(channel)?.get(session)?.marker === null;
   }
 
-  async #hand(session: ClientSession, server: ServerConnection, channels: readonly string[], marker: string): Promise<void> {
+  /** What the session listens to by the shared connection. */
+  channelsOf(session: ClientSession): string[] {
+    return [...this.#channels].filter(([, subscribers]) => subscribers.has(session)).map(([channel]) => channel);
+  }
+
+  /** The session listens on `server`; `done` when it no longer does, and the shared connection delivers instead. */
+  takeOver(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
+    const marker = `${MARKER}${randomBytes(9).toString('hex')}`;
+    this.#hand(session, server, marker).then(
+      () => done(null),
+      (error: Error) => {
+        this.unsubscribe(session, new Set([marker]));
+        done(error.message);
+      },
+    );
+  }
+
+  async #hand(session: ClientSession, server: ServerConnection, marker: string): Promise<void> {
     const listener = await this.#open();
     if (listener === null) throw new Error('the shared listener could not be opened');
-    for (const channel of channels) this.#subscribe(session, channel, marker);
-    this.#subscribe(session, marker, marker);
+    const channels = session.listensHere.filter((channel) => !this.has(session, channel));
+    for (const channel of [...channels, marker]) this.#subscribe(session, channel, marker);
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
-    await session.whenFree();
-    if (server.closed || session.server !== server) return;
-    await ask(server, `LISTEN ${quoteIdentifier(marker)}`);
-    await session.whenFree();
-    if (server.closed || session.server !== server) return;
-    await ask(server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
+    const met = new Promise<void>((resolve) => {
+      session.marker = { channel: marker, met: resolve };
+    });
+    await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
+    await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
+    await met;
+    // A LISTEN that came meanwhile is not lost: it takes another turn.
+    if (session.listensHere.every((channel) => channels.includes(channel) || this.has(session, channel))) {
+      await this.#quietly(session, server, 'UNLISTEN *');
+      session.listensHere = [];
+    } else {
+      await this.#quietly(session, server, `UNLISTEN ${quoteIdentifier(marker)}`);
+    }
   }
 
-  /** Of the session's own connection. */
-  #own(
-    session: ClientSession,
-    server: ServerConnection,
-    marker: string,
-    message: Buffer,
-    done: (error: string | null) => void,
-  ): void {
-    const read = readNotification(message);
-    if (read === undefined) return;
-    if (read.channel !== marker) return deliver(session, message);
-    session.notify = () => {};
-    void this.#leave(session, server, done);
-  }
-
-  async #leave(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): Promise<void> {
+  /** While nothing of the client is under way there. */
+  async #quietly(session: ClientSession, server: ServerConnection, sql: string): Promise<void> {
     await session.whenFree();
-    if (server.closed || session.server !== server) return;
-    const error = await ask(server, 'UNLISTEN *').then(
-      () => null,
-      (failed: Error) => failed.message,
-    );
-    session.notify = null;
-    done(error);
+    if (server.closed || session.server !== server) throw new Error('the session has left the connection');
+    await ask(server, sql);
   }
 
   unsubscribe(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
@@ -120,7 +120,7 @@ export class Notifications {
         this.#arrived(subscriber.session, read.channel);
         this.unsubscribe(subscriber.session, new Set([read.channel]));
       } else if (subscriber.marker === null) {
-        deliver(subscriber.session, message);
+        subscriber.session.deliver(message);
       }
     }
   }
@@ -186,11 +186,4 @@ function ask(server: ServerConnection, sql: string): Promise<void> {
   server.ask(sql, { onDone: (error) => (error === null ? resolve() : reject(new Error('the server refused it'))) });
   toServers.flush();
   return promise;
-}
-
-function deliver(session: ClientSession, message: Buffer): void {
-  if (session.closed) return;
-  toClients.open(session.socket);
-  toClients.add(message);
-  toClients.flush();
 }

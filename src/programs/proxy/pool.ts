@@ -2,7 +2,7 @@ import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { Hazards } from '#sql/hazards.ts';
 import { sameCredential } from './client-login.ts';
-import type { ClientSession, SessionHome, SessionStats } from './client-session.ts';
+import type { ClientSession } from './client-session.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { PreparedOnServer } from './prepared-on-server.ts';
@@ -10,6 +10,7 @@ import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { ServerConnection, toServers } from './server-connection.ts';
+import type { SessionHome, SessionStats } from './session-home.ts';
 import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -148,13 +149,16 @@ export class Pool implements SessionHome {
     this.#world.ended(session);
   }
 
-  listen(
-    session: ClientSession,
-    server: ServerConnection,
-    channels: readonly string[],
-    done: (error: string | null) => void,
-  ): void {
-    this.watch.notifications.takeOver(session, server, channels, done);
+  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
+    this.watch.notifications.takeOver(session, server, done);
+  }
+
+  isShared(session: ClientSession, channel: string): boolean {
+    return this.watch.notifications.has(session, channel);
+  }
+
+  sharedChannels(session: ClientSession): string[] {
+    return this.watch.notifications.channelsOf(session);
   }
 
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {

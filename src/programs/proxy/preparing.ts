@@ -36,9 +36,6 @@ export class Preparing {
     return undefined;
   };
 
-  /** Nothing: what a server held is forgotten with it. */
-  forgetServer(): void {}
-
   /** DEALLOCATE ALL and DISCARD ALL. */
   clear(): void {
     this.#names.clear();

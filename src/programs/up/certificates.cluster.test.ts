@@ -26,7 +26,7 @@ beforeAll(async () => {
   chmodSync(folder, 0o755);
   dir = join(folder, 'c');
   expect(await run('up', '--detach')).toMatchObject({ code: 0, stderr: '' });
-  url = (await status()).connection.readWrite ?? '';
+  url = (await status()).connection.direct ?? '';
   await sql('create table numbered (series text, number int)');
 });
 afterAll(async () => {
@@ -106,7 +106,7 @@ test.each(['first', 'second'])('the authority is rotated by one command, the %s 
     expect(certificate).toBe(fingerprintsIn(join(clusterPaths(dir).member(MEMBERS[index] ?? '').tls, 'member.crt'))[0]);
   }
   expect(await walsenders()).toBe(senders);
-  expect(await status()).toMatchObject({ epoch, leader, connection: { readWrite: url } });
+  expect(await status()).toMatchObject({ epoch, leader, connection: { direct: url } });
 });
 
 test('every server shows new clients the new certificates, at the URL and the ca.crt of before', async () => {

@@ -10,7 +10,7 @@ import { openSqliteStore } from '#adapters/store/sqlite/sqlite-store.ts';
 import { type Authority, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import { writeAuthority, writeTlsFiles } from '#adapters/tls/tls-files.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
-import type { ClusterDescription } from '#domain/config/cluster-description.ts';
+import type { ClusterDescription, ProxyDescription } from '#domain/config/cluster-description.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
@@ -20,6 +20,7 @@ import type { ClusterPaths } from '#programs/cli/cluster-folder.ts';
 import { composeConnection } from './connection-urls.ts';
 import { drawSecrets } from './draw-secrets.ts';
 import type { PostgresInstallation } from './find-postgres.ts';
+import { makeProxy } from './make-proxy.ts';
 import type { PortPair } from './ports.ts';
 import { nearestExisting } from './preflight.ts';
 import type { ServerUser } from './server-user.ts';
@@ -29,6 +30,8 @@ export interface NewCluster {
   readonly name: string;
   readonly host: string;
   readonly ports: readonly PortPair[];
+  /** Null: none. */
+  readonly proxy: ProxyDescription | null;
   readonly postgres: PostgresInstallation;
   readonly serverUser: ServerUser | undefined;
   readonly config: ClusterConfig;
@@ -90,6 +93,7 @@ export async function createCluster(cluster: NewCluster): Promise<ClusterDescrip
     postgresBin: cluster.postgres.bin,
     postgresVersion: cluster.postgres.version,
     members: cluster.ports.map((pair, index) => ({ name: `n${index + 1}`, host: cluster.host, ...pair })),
+    proxy: cluster.proxy,
   };
   const authority = await createAuthority({ cluster: cluster.name });
   await writeAuthority(paths.authority, authority);
@@ -101,6 +105,7 @@ export async function createCluster(cluster: NewCluster): Promise<ClusterDescrip
   const members = description.members.map(({ name }) => ({ tlsDir: paths.member(name).tls }));
   const site = { cluster: cluster.name, authority: paths.authority, proxy: paths.proxy, members };
   await issueForProxies(site, { issuer: authority, bundle: authority.certificate });
+  if (cluster.proxy !== null) await makeProxy(paths, cluster.proxy);
   await writeFirstConfig(paths.store, cluster.config);
   await writeJson(paths.description, description);
   await rm(join(paths.dir, UNFINISHED));

@@ -1,5 +1,4 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
-import type { memberPaths } from '#domain/config/cluster-paths.ts';
 
 const LIMIT_BYTES = 32 * 2 ** 20;
 
@@ -8,8 +7,8 @@ const LIMIT_BYTES = 32 * 2 ** 20;
  * emptied. Its writers append, so they go on at its new beginning. What fails here is tried again the next time; a full disk is no
  * reason to stop a cluster.
  */
-export async function limitLogs({ agentLog, guardLog }: ReturnType<typeof memberPaths>, limitBytes = LIMIT_BYTES): Promise<void> {
-  for (const file of [agentLog, guardLog]) {
+export async function limitLogs(files: readonly string[], limitBytes = LIMIT_BYTES): Promise<void> {
+  for (const file of files) {
     try {
       if ((await stat(file)).size <= limitBytes) continue;
       await copyFile(file, `${file}.1`).catch(() => {});

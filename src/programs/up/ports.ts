@@ -15,6 +15,9 @@ export interface PortPair {
   readonly apiPort: number;
 }
 
+/** Where applications are used to find a pool. */
+const FIRST_PROXY_PORT = 6432;
+
 function isPortFree(host: string, port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const server = createServer();
@@ -68,4 +71,35 @@ export async function choosePorts(host: string, members: number, first: number |
     if (free.every(Boolean)) return chosen;
   }
   return fail('port.taken', `no row of ${members} free ports was found between ${FIRST_PORT} and ${FIRST_PORT + ATTEMPTS * 10}`);
+}
+
+/**
+ * The ports of the proxy: `asked`, which must be free, or the first free pair from 6432 on. `taken`: those that the members get. Errors:
+ * `port.taken`, `postgres.foreignServer`, `usage.invalidArgument`.
+ */
+export async function chooseProxyPorts(
+  host: string,
+  asked: number | undefined,
+  taken: readonly PortPair[],
+): Promise<{ readonly port: number; readonly metricsPort: number }> {
+  const members = taken.flatMap(({ port, apiPort }) => [port, apiPort]);
+  if (asked !== undefined) {
+    const metricsPort = asked + API_OFFSET;
+    if (metricsPort > 65_535) fail('usage.invalidArgument', `--proxy-port ${asked} leaves no room below 65536 for its metrics`);
+    for (const port of [asked, metricsPort])
+      if (members.includes(port)) fail('port.taken', `--proxy-port ${asked}: ${port} is the port of a member or its agent`);
+    await refuseTakenPort(host, asked, 'the proxy');
+    await refuseTakenPort(host, metricsPort, 'the metrics of the proxy');
+    return { port: asked, metricsPort };
+  }
+  for (let port = FIRST_PROXY_PORT; port < FIRST_PROXY_PORT + ATTEMPTS; port++) {
+    const pair = [port, port + API_OFFSET];
+    if (pair.some((one) => members.includes(one))) continue;
+    const free = await Promise.all(pair.map((one) => isPortFree(host, one)));
+    if (free.every(Boolean)) return { port, metricsPort: port + API_OFFSET };
+  }
+  return fail(
+    'port.taken',
+    `no free port for the proxy was found between ${FIRST_PROXY_PORT} and ${FIRST_PROXY_PORT + ATTEMPTS}`,
+  );
 }

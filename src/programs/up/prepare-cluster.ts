@@ -6,9 +6,10 @@ import { openSite } from '#programs/certificates/open-site.ts';
 import { keepProxies } from '#programs/certificates/proxy-trust.ts';
 import { trustNow } from '#programs/certificates/trust.ts';
 import { clusterFolder, type FolderCluster, folderCluster, isClusterFolder, openFolder } from '#programs/cli/cluster-folder.ts';
+import { changeProxy } from './change-proxy.ts';
 import { checkFolder, claimFolder, clearUnfinished, createCluster } from './create-cluster.ts';
 import { findPostgres } from './find-postgres.ts';
-import { choosePorts } from './ports.ts';
+import { choosePorts, chooseProxyPorts } from './ports.ts';
 import { checkCluster, checkPathLength, checkWritable, nearestExisting } from './preflight.ts';
 import { checkReachable, chooseServerUser } from './server-user.ts';
 import { readHolder, SupervisorLock } from './supervisor-lock.ts';
@@ -39,7 +40,7 @@ async function reopen(dir: string, options: UpOptions): Promise<FolderCluster> {
   // A cluster of before there were proxies.
   const site = await openSite(dir);
   await keepProxies(site, await trustNow(site));
-  return cluster;
+  return await changeProxy(cluster, options);
 }
 
 async function create(dir: string, options: UpOptions): Promise<FolderCluster> {
@@ -54,13 +55,14 @@ async function create(dir: string, options: UpOptions): Promise<FolderCluster> {
   const serverUser = await chooseServerUser();
   if (serverUser !== undefined) await checkReachable(existing === dir ? dirname(dir) : existing, serverUser);
   const ports = await choosePorts(HOST, members, options.port);
+  const proxy = options.proxy === false ? null : { host: HOST, ...(await chooseProxyPorts(HOST, options.proxyPort, ports)) };
   await claimFolder(dir, serverUser);
   const lock = await SupervisorLock.take(paths.lock, paths.lockHolder);
   try {
     if (isClusterFolder(dir)) fail('cluster.alreadyUp', `another \`up\` has just made a cluster in ${dir}`);
     await clearUnfinished(paths);
     const name = options.name ?? 'main';
-    const description = await createCluster({ paths, name, host: HOST, ports, postgres, serverUser, config });
+    const description = await createCluster({ paths, name, host: HOST, ports, proxy, postgres, serverUser, config });
     return folderCluster(paths, description);
   } finally {
     lock.release();

@@ -30,7 +30,8 @@ function cluster(members: MemberStatus[], change: Partial<StatusDocument> = {}):
     leader: 'n1',
     paused: false,
     durability: { mode: 'required', k: 1, sync: ['n2'], degradedSince: null },
-    connection: { readWrite: null, readOnly: null },
+    connection: { readWrite: null, readOnly: null, direct: null },
+    proxy: null,
     members,
     ...change,
   };
@@ -73,4 +74,17 @@ test('news is a changed state, or how far a clone has come', () => {
   expect(news(after, after)).toEqual([]);
   expect(headway(before)).not.toBe(headway(after));
   expect(headway(after)).toBe(headway(after));
+});
+
+test('not complete before the proxy serves, whose state is news', () => {
+  const proxied = (state: NonNullable<StatusDocument['proxy']>['state']) => {
+    const proxy = { host: '127.0.0.1', port: 6432, state, primary: null, clients: 0, waiting: 0, servers: 0, pid: 1 };
+    return { ...COMPLETE, proxy };
+  };
+  expect(isComplete(proxied('unreachable'))).toBe(false);
+  expect(isComplete(proxied('holding'))).toBe(false);
+  expect(isComplete(proxied('serving'))).toBe(true);
+  expect(news(COMPLETE, proxied('unreachable'))).toEqual([]);
+  expect(news(proxied('unreachable'), proxied('serving'))).toEqual(['proxy: serving']);
+  expect(news(proxied('serving'), proxied('serving'))).toEqual([]);
 });

@@ -155,7 +155,16 @@ async function makeCluster() {
   const postgres = await findPostgres(undefined);
   const serverUser = await chooseServerUser();
   const config = initialClusterConfig(2);
-  const description = await createCluster({ paths, name: 'main', host: '127.0.0.1', ports, postgres, serverUser, config });
+  const description = await createCluster({
+    paths,
+    name: 'main',
+    host: '127.0.0.1',
+    ports,
+    proxy: null,
+    postgres,
+    serverUser,
+    config,
+  });
   return { paths, description, postgres, serverUser };
 }
 

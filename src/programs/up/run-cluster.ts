@@ -72,7 +72,7 @@ export async function supervise(
     await attend();
     if (!signal.aborted) await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     await supervisor.letGo();
-    await stopCluster(cluster, supervisor.agents, report);
+    await stopCluster(cluster, supervisor, report);
   } finally {
     lock.release();
   }

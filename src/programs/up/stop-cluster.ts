@@ -5,6 +5,7 @@ import { fail } from '#domain/errors.ts';
 import { askEveryone, askMember, leaderOf } from '#programs/cli/ask.ts';
 import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import type { AgentProcess } from './agent-process.ts';
+import { endsWithin, stopProxy } from './proxy-process.ts';
 import type { Report } from './supervisor.ts';
 
 /** For one agent and its server to end by themselves: a checkpoint of much dirty memory takes its time. */
@@ -15,14 +16,15 @@ const SERVER_END_MS = 30_000;
 const LOOK_EVERY_MS = 50;
 
 /**
- * Ends every agent and every server of the cluster. The standbys first, all at once; the leader last, so that whatever it acknowledged
+ * Ends the proxy, every agent and every server of the cluster. The proxy first, so that its clients hear of the end; then the standbys first, all at once; the leader last, so that whatever it acknowledged
  * is on it, and it leads again when the cluster comes back. Nothing of the cluster runs when this resolves.
  */
 export async function stopCluster(
   cluster: FolderCluster,
-  agents: ReadonlyMap<string, AgentProcess>,
+  { agents, proxy }: { readonly agents: ReadonlyMap<string, AgentProcess>; readonly proxy: AgentProcess | undefined },
   report: Report,
 ): Promise<void> {
+  if (proxy !== undefined) await stopProxy(proxy, report);
   const statuses = (await askEveryone(cluster)).flatMap((answer) => (answer.ok ? [answer.status] : []));
   const leader = leaderOf(statuses);
   const standbys = [...agents].filter(([name]) => name !== leader);
@@ -56,18 +58,6 @@ async function endByForce(name: string, agent: AgentProcess, why: string, report
     report(name, `its agent does not end (${why}); ${signal}`);
     kill(agent.pid, signal);
     if (await endsWithin(agent, TERM_MS)) return;
-  }
-}
-
-/** The timer keeps this process alive: an agent that was adopted is nobody's child, and waiting for it alone would not. */
-async function endsWithin(agent: AgentProcess, timeoutMs: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, timeoutMs, false);
-  void agent.ended.then(() => resolve(true));
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -4,6 +4,7 @@ import type { FolderCluster } from '#programs/cli/cluster-folder.ts';
 import { type AgentProcess, adoptAgent, startAgent } from './agent-process.ts';
 import { AgentRegistry } from './agent-registry.ts';
 import { limitLogs } from './limit-logs.ts';
+import { PROXY, startProxy } from './proxy-process.ts';
 import { RestartDelay } from './restart-delay.ts';
 
 export type Report = (member: string, text: string) => void;
@@ -12,9 +13,19 @@ const LOOK_AT_LOGS_EVERY_MS = 60_000;
 /** After so many deaths in a row, each soon after the start, people are told to look at the log, once. */
 const HOPELESS = 5;
 
-/** Keeps one agent a member running: adopts those that run, starts the others, and starts again whoever ends. */
+/** A process that is kept running. `what`: how reports call it. */
+interface Kept {
+  readonly name: string;
+  readonly what: string;
+  readonly log: string;
+  readonly start: () => AgentProcess;
+  readonly runs: (agent: AgentProcess | undefined) => void;
+}
+
+/** Keeps one agent a member and the proxy running: adopts those that run, starts the others, and starts again whoever ends. */
 export class Supervisor {
   readonly agents = new Map<string, AgentProcess>();
+  #proxy: AgentProcess | undefined;
   readonly #cluster: FolderCluster;
   readonly #registry: AgentRegistry;
   readonly #report: Report;
@@ -27,8 +38,26 @@ export class Supervisor {
     this.#report = report;
   }
 
+  /** Undefined when there is none, or none at this moment. */
+  get proxy(): AgentProcess | undefined {
+    return this.#proxy;
+  }
+
   start(): void {
-    for (const { name } of this.#cluster.description.members) this.#loops.push(this.#keep(name));
+    const { description, paths } = this.#cluster;
+    for (const { name } of description.members) this.#loops.push(this.#keep(this.#agentOf(name)));
+    if (description.proxy)
+      this.#loops.push(
+        this.#keep({
+          name: PROXY,
+          what: 'it',
+          log: paths.proxyLog,
+          start: () => startProxy(paths),
+          runs: (proxy) => {
+            this.#proxy = proxy;
+          },
+        }),
+      );
     this.#loops.push(this.#keepLogsSmall());
   }
 
@@ -38,43 +67,57 @@ export class Supervisor {
     await Promise.all(this.#loops);
   }
 
-  async #keep(member: string): Promise<void> {
+  #agentOf(name: string): Kept {
+    const { memberDir, agentLog } = this.#cluster.paths.member(name);
+    const runs = (agent: AgentProcess | undefined) => {
+      if (agent === undefined) this.agents.delete(name);
+      else this.agents.set(name, agent);
+    };
+    return { name, what: 'its agent', log: agentLog, start: () => startAgent(memberDir), runs };
+  }
+
+  async #keep({ name, what, log, start, runs }: Kept): Promise<void> {
     const { signal } = this.#stopping;
     const delay = new RestartDelay();
-    let agent = adoptAgent(this.#registry.get(member));
-    if (agent !== undefined) this.#report(member, `its agent ran on as process ${agent.pid}`);
+    let agent = adoptAgent(this.#registry.get(name));
+    if (agent !== undefined) this.#report(name, `${what} ran on as process ${agent.pid}`);
     while (!signal.aborted) {
       if (agent === undefined) {
-        agent = startAgent(this.#cluster.paths.member(member).memberDir);
-        await this.#registry.set(member, agent);
+        agent = start();
+        await this.#registry.set(name, agent);
       }
-      this.agents.set(member, agent);
+      runs(agent);
       const began = performance.now();
       const how = await Promise.race([agent.ended, aborted(signal)]);
       if (how === undefined) return;
-      this.agents.delete(member);
+      runs(undefined);
       agent = undefined;
       const waitMs = delay.after(performance.now() - began);
-      if (delay.failures < HOPELESS) this.#report(member, `its agent ended (${await this.#why(member, how)})`);
+      if (delay.failures < HOPELESS) this.#report(name, `${what} ended (${await why(log, how)})`);
       if (delay.failures === HOPELESS)
-        this.#report(member, `its agent ends again and again (${how}); \`matriarch logs ${member}\` says why`);
+        this.#report(name, `${what} ends again and again (${how}); \`matriarch logs ${name}\` says why`);
       await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
 
-  /** An agent that ends by an error says so in its last lines. */
-  async #why(member: string, how: string): Promise<string> {
-    const error = await lastError(this.#cluster.paths.member(member).agentLog);
-    return error === undefined ? how : `${how}, ${error}`;
-  }
-
   async #keepLogsSmall(): Promise<void> {
     const { signal } = this.#stopping;
+    const { paths, description } = this.#cluster;
     while (!signal.aborted) {
-      for (const { name } of this.#cluster.description.members) await limitLogs(this.#cluster.paths.member(name));
+      await limitLogs([paths.proxyLog]);
+      for (const { name } of description.members) {
+        const { agentLog, guardLog } = paths.member(name);
+        await limitLogs([agentLog, guardLog]);
+      }
       await sleep(LOOK_AT_LOGS_EVERY_MS, undefined, { signal }).catch(() => {});
     }
   }
+}
+
+/** Whoever ends by an error says so in its last lines. */
+async function why(log: string, how: string): Promise<string> {
+  const error = await lastError(log);
+  return error === undefined ? how : `${how}, ${error}`;
 }
 
 async function lastError(log: string): Promise<string | undefined> {

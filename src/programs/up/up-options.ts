@@ -8,5 +8,8 @@ export interface UpOptions {
   readonly port?: number;
   readonly postgresBin?: string;
   readonly durability?: ClusterConfig['durability']['mode'];
+  /** False: `--no-proxy`. The command line gives true when nothing was said. */
+  readonly proxy?: boolean;
+  readonly proxyPort?: number;
   readonly detach?: boolean;
 }

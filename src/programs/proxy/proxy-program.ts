@@ -1,8 +1,7 @@
 import { performance } from 'node:perf_hooks';
-import type { ProxyFile } from '#domain/config/proxy-config.ts';
-import { MatriarchError } from '#domain/errors.ts';
+import { type ProxyFile, sharedProxySchema } from '#domain/config/proxy-config.ts';
+import { fail, MatriarchError } from '#domain/errors.ts';
 import { readClientTls } from './client-certificate.ts';
-import { followSharedConfig } from './follow-shared-config.ts';
 import { createMetricsDoor } from './metrics-door.ts';
 import type { OpenLog } from './open-log.ts';
 import { type OpenSource, openSource } from './open-source.ts';
@@ -13,8 +12,13 @@ import { watchFiles } from './watch-files.ts';
 /** What is read once: the rest is in force as soon as it is read again. */
 const FIXED = ['source', 'listen', 'metrics'] as const;
 
+/** One connection in ten is left for others: people, backups, a second proxy that is just taking over. */
+const FOR_CLIENTS = 0.9;
+/** How often the limits of the primary are looked at, which change with its restart. */
+const LOOK_EVERY_MS = 1000;
+
 /** One proxy with what belongs to it: its source, its metrics, and the files it follows. */
-export class RunningProxy {
+export class ProxyProgram {
   readonly #settings: ProxySettings;
   readonly #log: OpenLog;
   readonly #first: ProxyFile;
@@ -24,6 +28,8 @@ export class RunningProxy {
   #config: ProxyFile;
   #clientTls: ClientTls | null;
   #draining = false;
+  #capacity: number | null = null;
+  #looking: NodeJS.Timeout | undefined;
   #withoutPrimarySince: number | undefined;
   #closeDoor: () => Promise<void> = async () => {};
 
@@ -39,16 +45,16 @@ export class RunningProxy {
   }
 
   /** Serves clients when it resolves. Errors: `port.taken`, and those of the source and of its files. */
-  static async start(settings: ProxySettings, config: ProxyFile, log: OpenLog): Promise<RunningProxy> {
+  static async start(settings: ProxySettings, config: ProxyFile, log: OpenLog): Promise<ProxyProgram> {
     readClientTls(config.tls);
-    const source = await openSource(config.source, log.logger);
-    let running: RunningProxy | undefined;
+    let running: ProxyProgram | undefined;
+    const source = await openSource(config.source, log.logger, (said) => running?.follow(said));
     try {
-      running = new RunningProxy(settings, config, log, source);
+      running = new ProxyProgram(settings, config, log, source);
       await running.#open();
       return running;
     } catch (error) {
-      if (running === undefined) await source.topology.close();
+      if (running === undefined) await source.close();
       else await running.stop();
       throw error;
     }
@@ -70,12 +76,13 @@ export class RunningProxy {
   /** Ends at once whatever still runs. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearInterval(this.#looking);
     await this.#proxy.stop();
-    await Promise.all([this.#closeDoor(), this.#source.topology.close(), this.#source.roles.close()]);
+    await Promise.all([this.#closeDoor(), this.#source.close()]);
   }
 
   async #open(): Promise<void> {
-    const { topology, agents } = this.#source;
+    const { topology } = this.#source;
     const { signal } = this.#stopping;
     const look = ({ primary }: { readonly primary: unknown }) => {
       this.#withoutPrimarySince = primary === null ? (this.#withoutPrimarySince ?? performance.now()) : undefined;
@@ -83,8 +90,10 @@ export class RunningProxy {
     look(topology.view);
     topology.subscribe((view) => {
       look(view);
+      this.#fit();
       return undefined;
     });
+    this.#fit();
     await this.#openDoor();
     await this.#proxy.start();
     const { host } = this.#first.listen;
@@ -94,13 +103,30 @@ export class RunningProxy {
       () => this.reload(),
       signal,
     );
-    if (this.#first.source.kind === 'servers') return;
-    void followSharedConfig({
-      targets: agents,
-      onChange: (shared) => this.#apply(this.#settings.share(shared), 'the configuration of the cluster'),
-      onRefused: (why) => this.#log.logger.error({ part: 'config' }, `the configuration of the cluster is not followed: ${why}`),
-      signal,
+    this.#looking = setInterval(() => this.#fit(), LOOK_EVERY_MS);
+  }
+
+  /** What the cluster says of its proxies. Of a newer release it may hold what this one does not know: then nothing is changed. */
+  follow(said: Readonly<Record<string, unknown>>): void {
+    this.#change('the configuration of the cluster', () => {
+      const shared = sharedProxySchema.safeParse(said);
+      if (!shared.success) fail('config.invalid', `the configuration of the cluster: ${shared.error.message}`);
+      return this.#settings.share(shared.data);
     });
+  }
+
+  /** As many server connections as the primary has, less some for others, where no number was configured. */
+  #fit(): void {
+    const capacity = this.#source.capacity();
+    if (capacity === null || capacity === this.#capacity) return;
+    this.#capacity = capacity;
+    this.#proxy.reload(this.#fitted());
+  }
+
+  #fitted(): ProxyFile {
+    const { limits } = this.#config;
+    if (limits.servers !== undefined || this.#capacity === null) return this.#config;
+    return { ...this.#config, limits: { ...limits, servers: Math.max(1, Math.floor(this.#capacity * FOR_CLIENTS)) } };
   }
 
   async #openDoor(): Promise<void> {
@@ -149,7 +175,7 @@ export class RunningProxy {
     this.#config = { ...next, source: this.#first.source, listen: this.#first.listen, metrics: this.#first.metrics };
     this.#clientTls = clientTls;
     this.#log.logger.level = next.log.level;
-    this.#proxy.reload(this.#config);
+    this.#proxy.reload(this.#fitted());
     this.#log.logger.info({ part: 'config' }, `${what} is in force`);
   }
 }

@@ -1,0 +1,125 @@
+import { commandComplete, errorResponse, readyForQuery } from '#wire/encode-backend.ts';
+import { FRONTEND } from '#wire/message-types.ts';
+import type { ClientSession } from './client-session.ts';
+import { GROUP, type Group } from './group.ts';
+import { type Refusal, type RefusalKind, refusal } from './refusals.ts';
+import { type ServerConnection, toClients } from './server-connection.ts';
+import { TRANSACTION } from './transaction-status.ts';
+
+const LOST_SAVEPOINT = 'matriarch_lost';
+const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
+const COMMIT = /^\s*(commit|end)\b/i;
+
+/** What a session still has to say, or to do, about a transaction that went with its server. */
+export class SessionLoss {
+  readonly #session: ClientSession;
+  /** The client has yet to hear of it. */
+  #owed: Refusal | null = null;
+  /** The client knows, and has not ended the transaction. */
+  #told = false;
+  /** Reads that were sent again since the last answer: a statement that ends its server must not end them all. */
+  #repeated = false;
+
+  constructor(session: ClientSession) {
+    this.#session = session;
+  }
+
+  get isOpen(): boolean {
+    return this.#told || this.#owed !== null;
+  }
+
+  get isTold(): boolean {
+    return this.#told;
+  }
+
+  answered(): void {
+    this.#repeated = false;
+  }
+
+  /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
+  of(server: ServerConnection, why: string): void {
+    const session = this.#session;
+    const inside = server.status !== TRANSACTION.idle;
+    const groups = server.expected.filter((group) => group.question === null);
+    if (groups.length > 0 || inside) {
+      const canRepeat = !inside && !this.#repeated && session.inFlight.isWhole;
+      if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat();
+      this.#tell(groups, inside, why);
+    }
+    session.goOn();
+  }
+
+  #repeat(): void {
+    const session = this.#session;
+    this.#repeated = true;
+    session.home.stats.retriedReads += 1;
+    session.traces.clear();
+    session.waitingSince = 0;
+    session.messages.repeat(session.inFlight.take());
+  }
+
+  /** Each group that was sent and not answered gets its error; one that is still being sent, its ReadyForQuery with its Sync. */
+  #tell(groups: readonly Group[], wasInside: boolean, why: string): void {
+    const session = this.#session;
+    const { stats } = session.home;
+    let inside = wasInside;
+    if (groups.length === 0) {
+      this.#owed = refusal('transactionLost', why);
+      stats.lostTransactions += 1;
+      return;
+    }
+    toClients.open(session.socket);
+    for (const group of groups) {
+      group.undoUnconfirmed();
+      const kind = kindOf(group, inside);
+      if (kind === 'transactionLost') stats.lostTransactions += 1;
+      if (kind === 'outcomeUnknown') stats.unknownOutcomes += 1;
+      if (group.failed === null) toClients.add(errorResponse({ severity: 'ERROR', ...refusal(kind, why) }));
+      inside = (inside || (group.flags & GROUP.begins) !== 0) && (group.flags & GROUP.ends) === 0;
+      this.#told = inside;
+      if (group.synced) toClients.add(readyForQuery(session.status));
+      else session.skipping = true;
+    }
+    session.open = null;
+    session.copyIn = false;
+    toClients.flush();
+  }
+
+  /** The first message since: true when it is answered by this. */
+  settle(type: number, bytes: Buffer, from: number, to: number): boolean {
+    const owed = this.#owed;
+    if (owed === null) return false;
+    this.#owed = null;
+    const session = this.#session;
+    const text = type === FRONTEND.query ? bytes.toString('latin1', from + 5, Math.min(to, from + 64)) : '';
+    if (ROLLBACK.test(text)) {
+      toClients.open(session.socket);
+      toClients.add(commandComplete('ROLLBACK'));
+      toClients.add(readyForQuery('I'));
+      toClients.flush();
+      return true;
+    }
+    this.#told = !COMMIT.test(text);
+    session.tell(owed, type);
+    return true;
+  }
+
+  /** On another server the session is where PostgreSQL would have it: inside a transaction that has failed. */
+  carryOver(server: ServerConnection): void {
+    if (!this.#told) return;
+    this.#told = false;
+    server.ask('BEGIN', { onDone: () => {} });
+    server.ask(`ROLLBACK TO SAVEPOINT ${LOST_SAVEPOINT}`, { onDone: () => {} });
+  }
+}
+
+function isRepeatable(group: Group): boolean {
+  return !group.touched && (group.flags & GROUP.reads) !== 0 && (group.flags & (GROUP.ends | GROUP.begins)) === 0;
+}
+
+/** Inside a transaction everything is rolled back with it, but for its end; outside only a read is known to have done nothing. */
+function kindOf(group: Group, inside: boolean): RefusalKind {
+  if (inside) return (group.flags & GROUP.ends) !== 0 ? 'outcomeUnknown' : 'transactionLost';
+  if ((group.flags & GROUP.begins) !== 0 && (group.flags & GROUP.ends) === 0) return 'transactionLost';
+  return (group.flags & GROUP.reads) !== 0 ? 'readLost' : 'outcomeUnknown';
+}

@@ -1,0 +1,50 @@
+import { handOver } from '#core/pool/hand-over.ts';
+import { PIN } from '#core/pool/pins.ts';
+import { type Found, probeFor } from '#core/pool/probe.ts';
+import { readDataRow } from '#wire/decode-backend.ts';
+import type { ClientSession } from './client-session.ts';
+import { MARKER } from './notifications.ts';
+import type { ServerConnection } from './server-connection.ts';
+
+/**
+ * Asks a server connection what the transaction that has just ended left on it. The client is not kept waiting; nobody else gets the
+ * connection before the answer.
+ */
+export function probeSession(session: ClientSession, server: ServerConnection): void {
+  const { home } = session;
+  const traces = session.traces.take();
+  const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
+  home.stats.probes += 1;
+  session.probing = true;
+  let row: readonly (string | null)[] | undefined;
+  server.ask(`SET LOCAL statement_timeout = 0; ${probe.sql}`, {
+    onRow: (message) => {
+      row = readDataRow(message);
+    },
+    onDone: (error) => {
+      session.probing = false;
+      if (session.server !== server) return;
+      const found = error === null && row !== undefined ? probe.read(row, session.state, session.pins, home.states) : undefined;
+      if (found === undefined) session.pins |= PIN.unreadable;
+      else learn(session, server, found);
+      session.releaseIfFree();
+    },
+  });
+}
+
+function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
+  const { home } = session;
+  // Connections are opened without any client's own application_name: it is set on them, and RESET ALL takes it away.
+  const name = session.initial.settings.get('application_name');
+  const isKept = name === undefined || state.settings.has('application_name');
+  const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
+  if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => {} });
+  server.session = restored;
+  session.state = restored;
+  // Its local buffers are sized for good by the first temporary table.
+  if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
+  session.pins = pins;
+  session.listensHere = channels.filter((channel) => !channel.startsWith(MARKER));
+  if (session.listensHere.length > 0) session.pins |= PIN.listening;
+  else if (!session.isMoving) session.pins &= ~PIN.listening;
+}
