@@ -18,6 +18,9 @@ npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERM
 npm run bench -- sql [-o json]
 `;
 
+// What was started is ended by `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
