@@ -14,6 +14,8 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     of.waiting = pool.waiting.size;
     of.transactions = pool.stats.transactions;
     of.queries = pool.stats.statements;
+    of.connects = pool.stats.connects;
+    of.failedConnects = pool.stats.failedConnects;
     of.servers.idle = pool.idle;
     of.servers.active = pool.servers.size - pool.idle;
     of.servers.connecting = pool.connecting;
@@ -23,6 +25,7 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     stats.handOvers += pool.stats.handOvers;
     stats.lostTransactions += pool.stats.lostTransactions;
     stats.retriedReads += pool.stats.retriedReads;
+    stats.unknownOutcomes += pool.stats.unknownOutcomes;
     stats.prepared.hits += pool.stats.preparedHits;
     stats.prepared.misses += pool.stats.preparedMisses;
   }
