@@ -26,13 +26,17 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     stats.lostTransactions += pool.stats.lostTransactions;
     stats.retriedReads += pool.stats.retriedReads;
     stats.unknownOutcomes += pool.stats.unknownOutcomes;
+    for (const [group, count] of pool.stats.errors) tally(stats.errors, group, count);
+    stats.bytes.fromClients += pool.stats.bytesFromClients;
+    for (const server of pool.servers) stats.bytes.toClients += server.bytesIn;
     stats.prepared.hits += pool.stats.preparedHits;
     stats.prepared.misses += pool.stats.preparedMisses;
   }
   stats.cancels.forwarded = world.cancelsForwarded;
   stats.cancels.dropped = world.cancelsDropped;
   if (world.isHolding) stats.held.now = stats.clients.waiting;
-  Object.assign(stats.latency, { wait: world.waits });
+  Object.assign(stats.latency, world.latency);
+  stats.bytes.toClients = world.bytesToClients;
   return stats;
 }
 

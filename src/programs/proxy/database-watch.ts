@@ -13,7 +13,7 @@ const LOOK_EVERY_MS = 10_000;
 const READ_EVERY_MS = 500;
 const MAX_CUSTOM = 256;
 /** What a name may do that was defined since: anything that a probe finds. What none finds (setseed, LOAD) is known with the next reading. */
-const UNREAD_EFFECTS = EFFECT.code | EFFECT.sequences | EFFECT.writes;
+const UNREAD_EFFECTS = EFFECT.code | EFFECT.writes;
 
 /** What one database defines that statements may run into, and who listens in it. */
 export class DatabaseWatch {
@@ -22,6 +22,8 @@ export class DatabaseWatch {
   #hazards: Hazards = UNREAD_HAZARDS;
   #cautious: Hazards = UNREAD_HAZARDS;
   readonly #custom = new Set<string>();
+  /** Grows with every change of the catalog that was noticed. */
+  generation = 0;
   #known = false;
   #stale = true;
   #epoch: string | null = null;
@@ -61,6 +63,7 @@ export class DatabaseWatch {
   /** A transaction that went through here defined something. */
   changed(): void {
     this.#stale = true;
+    this.generation += 1;
   }
 
   /** Reads what is defined, when it has changed. `done` also when it failed: then the next one reads it. */
@@ -92,6 +95,7 @@ export class DatabaseWatch {
         if (error !== null) return this.#finish(done, true);
         this.#hazards = buildHazards(rows);
         this.#cautious = { ...this.#hazards, otherNames: this.#hazards.otherNames | UNREAD_EFFECTS };
+        if (this.#known && epoch !== this.#epoch) this.generation += 1;
         this.#epoch = epoch;
         this.#known = true;
         this.#finish(done, this.#stale);
