@@ -70,7 +70,8 @@ class LocalServer implements PostgresServer {
   readonly #roles: RoleReader;
   readonly #certified: CertifiedRoles;
   #keepingAccess: Promise<void> | undefined;
-  #accessKeptAt = Number.NEGATIVE_INFINITY;
+  /** Not in the first second: an agent that comes back has more urgent things to do. */
+  #accessKeptAt = performance.now();
   #running: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
 
   constructor(options: PostgresOptions) {
@@ -172,7 +173,7 @@ class LocalServer implements PostgresServer {
   /** Beside the look, and between jobs. What fails is tried again with the next one. */
   #keepUp(found: Look): void {
     if (!found.inRecovery) this.#upkeep.flush(found, this.#observing).catch(() => {});
-    if (performance.now() - this.#accessKeptAt > KEEP_ACCESS_EVERY_MS)
+    if (this.#running === undefined && performance.now() - this.#accessKeptAt > KEEP_ACCESS_EVERY_MS)
       this.#keepAccess().catch((error: unknown) => this.#context.log(messageOf(error)));
     if (this.#running === undefined && this.#upkeep.needsUndo(found)) void this.#between(() => this.#upkeep.undo());
   }

@@ -17,7 +17,10 @@ export interface RoleFacts {
     /** The role has CONNECT on it. */
     readonly mayConnect: boolean;
   } | null;
-  /** Of this process: says nothing elsewhere. Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. */
+  /**
+   * Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. Of
+   * this process: it says nothing elsewhere.
+   */
   readonly digest: string;
   /** The server of the agent that answered, the primary's where it can be asked, lets the proxy in as this role by its certificate. */
   readonly byCertificate: boolean;
