@@ -13,9 +13,13 @@ const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines |
 npm run bench -- footprint [-o json]
 npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
                        [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
-npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERMEDIARIES.join('|')}] [--calm] [--memory-mb N] [-o json]
+npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERMEDIARIES.join('|')}] [--calm] [--skip OPERATION]...
+                      [--memory-mb N] [-o json]
 npm run bench -- sql [-o json]
 `;
+
+// What was started is ended by `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -31,6 +35,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string' },
     through: { type: 'string', default: 'matriarch' },
     calm: { type: 'boolean', default: false },
+    skip: { type: 'string', multiple: true, default: [] },
     'memory-mb': { type: 'string', default: '400' },
     modes: { type: 'string', default: MODES.join(',') },
     peers: { type: 'string', default: 'pgbouncer,pgpool' },
@@ -84,13 +89,13 @@ async function proxy(): Promise<number | undefined> {
 }
 
 async function soak(): Promise<number | undefined> {
-  const { calm } = values;
+  const { calm, skip } = values;
   const through = values.through as IntermediaryName;
   const [minutes = 0, maxResidentMb = 0] = [values.minutes, values['memory-mb']].map(Number);
   const clients = Number(values.clients ?? 60);
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
   if (!INTERMEDIARIES.includes(through) || !(minutes > 0) || !(maxResidentMb > 0) || !isCount(clients)) return undefined;
-  return benchSoak({ through, minutes, clients, seed, calm, maxResidentMb, json });
+  return benchSoak({ through, minutes, clients, seed, calm, maxResidentMb, skip, json });
 }
 
 function isCount(value: number | undefined): boolean {

@@ -8,19 +8,13 @@ export interface SoakBenchOptions {
   readonly seed: number;
   readonly calm: boolean;
   readonly maxResidentMb: number;
+  readonly skip: readonly string[];
   readonly json: boolean;
 }
 
 /** Returns the exit code: 1 when a client saw what it must not see. */
-export async function benchSoak({
-  through,
-  minutes,
-  clients,
-  seed,
-  calm,
-  maxResidentMb,
-  json,
-}: SoakBenchOptions): Promise<number> {
+export async function benchSoak(options: SoakBenchOptions): Promise<number> {
+  const { through, minutes, clients, seed, calm, maxResidentMb, skip, json } = options;
   const print = (text: string) => !json && process.stdout.write(`${text}\n`);
   print(`seed ${seed}: ${clients} clients through ${through} for ${minutes} minutes${calm ? '' : ', with faults'}`);
   const report = await runSoak({
@@ -30,6 +24,7 @@ export async function benchSoak({
     seconds: minutes * 60,
     faults: !calm,
     maxResidentMb,
+    skip,
     onProgress: print,
   });
   if (json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);

@@ -14,6 +14,9 @@ const USAGE = `npm run regress -- [--through ${INTERMEDIARIES.join('|')}] [--tes
 
 const MOST_DIFF_CHARS = 4000;
 
+// What was started is ended by `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
 const { values } = parseArgs({
   options: {
     through: { type: 'string', default: 'matriarch' },

@@ -20,6 +20,8 @@ export interface SoakOptions {
   /** Without them every unexpected error is a violation. */
   readonly faults: boolean;
   readonly maxResidentMb: number;
+  /** Names of operations to leave out. */
+  readonly skip?: readonly string[];
   readonly onProgress?: (text: string) => void;
 }
 
@@ -62,6 +64,7 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
       login: { host, port, user: login.user, database: DATABASE, secret },
       calm: !options.faults,
       counts,
+      skip: options.skip ?? [],
     };
     return await soak(options, world, server, proxy);
   } finally {

@@ -92,7 +92,9 @@ async function recover(client: SoakClient, why: Disturbed): Promise<void> {
 }
 
 function pick(client: SoakClient, inTransaction: boolean): string {
-  const possible = Object.entries(OPERATIONS).filter(([, { anywhere }]) => anywhere || !inTransaction);
+  const possible = Object.entries(OPERATIONS).filter(
+    ([name, { anywhere }]) => (anywhere || !inTransaction) && !client.world.skip.includes(name),
+  );
   let left = client.random.below(possible.reduce((sum, [, { weight }]) => sum + weight, 0));
   for (const [name, { weight }] of possible) {
     left -= weight;

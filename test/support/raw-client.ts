@@ -70,7 +70,11 @@ export class RawClient {
   async next(): Promise<Buffer> {
     for (;;) {
       const message = this.#arrived.shift();
-      if (message !== undefined) return message;
+      if (message !== undefined) {
+        const parameter = readParameterStatus(message);
+        if (parameter !== undefined) this.parameters.set(parameter.name, parameter.value);
+        return message;
+      }
       if (this.#closed !== undefined) throw this.#closed;
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error('waited in vain for an answer')), PATIENCE_MS);
@@ -82,14 +86,12 @@ export class RawClient {
     }
   }
 
-  /** Everything up to a ReadyForQuery, which is the last. Parameters and their changes are noted and left out. */
+  /** Everything up to a ReadyForQuery, which is the last. Changes of parameters are left out. */
   async untilReady(): Promise<Buffer[]> {
     const messages: Buffer[] = [];
     for (;;) {
       const message = await this.next();
-      const parameter = readParameterStatus(message);
-      if (parameter !== undefined) this.parameters.set(parameter.name, parameter.value);
-      else messages.push(message);
+      if (message[0] !== BACKEND.parameterStatus) messages.push(message);
       if (message[0] === BACKEND.readyForQuery) return messages;
     }
   }
@@ -118,8 +120,6 @@ export class RawClient {
     for (;;) {
       const message = await this.next();
       this.#key ??= readBackendKeyData(message);
-      const parameter = readParameterStatus(message);
-      if (parameter !== undefined) this.parameters.set(parameter.name, parameter.value);
       if (message[0] === BACKEND.errorResponse) throw new ServerError(message);
       if (message[0] === BACKEND.readyForQuery) return;
       const asked = message[0] === BACKEND.authentication ? readAuthentication(message) : undefined;

@@ -41,6 +41,10 @@ export class RunningProgram {
     this.#child.stdout?.on('data', hear);
     this.#child.stderr?.on('data', hear);
     this.#child.on('error', (error) => hear(Buffer.from(error.message)));
+    // Whoever is interrupted leaves nothing running: PostgreSQL and its peers take their children along on this one.
+    const quit = () => this.#child.kill('SIGQUIT');
+    process.once('exit', quit);
+    this.#child.once('exit', () => process.off('exit', quit));
   }
 
   /** 0 when it could not be started. */

@@ -5,7 +5,7 @@ import type { SessionState } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { quoteIdentifier } from '#sql/quote.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';

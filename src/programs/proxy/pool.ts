@@ -204,7 +204,7 @@ export class Pool implements SessionHome {
     if (next === null) {
       this.#idle.push(server);
       if (this.waiting.size > 0) this.#grow();
-      else this.#world.released(this);
+      this.#world.released(this);
       return;
     }
     this.waiting.delete(next);

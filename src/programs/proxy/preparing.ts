@@ -1,5 +1,5 @@
 import { readStatement } from '#sql/read-statement.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';

@@ -213,7 +213,6 @@ export class ServerConnection {
         this.borrower?.onCopyIn(true);
         break;
       case BACKEND.errorResponse:
-        group.touched = true;
         return this.#error(group, bytes, from, to);
       case BACKEND.noticeResponse:
         if (isLostWait(bytes, from, to)) group.doubtful = true;
@@ -255,7 +254,6 @@ export class ServerConnection {
 
   #error(group: Group, bytes: Buffer, from: number, to: number): void {
     const message = Buffer.from(bytes.subarray(from, to));
-    group.failed = message;
     const fields = readErrorFields(message);
     const severity = fields?.get('V') ?? fields?.get('S');
     // Its end is the end of the connection, which is told in the client's terms then.
@@ -263,6 +261,8 @@ export class ServerConnection {
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();
       return;
     }
+    group.failed = message;
+    group.touched = true;
     toClients.add(this.prepared.inClientsTerms(message, fields));
   }
 

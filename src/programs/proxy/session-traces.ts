@@ -1,6 +1,6 @@
 import { PROBED, type Traces, UNPINNING } from '#core/pool/probe.ts';
 import { EFFECT } from '#sql/effects.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 
 /** What the texts of a session's present transaction may have done to it. */
 export class SessionTraces implements Traces {
