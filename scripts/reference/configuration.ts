@@ -1,6 +1,7 @@
 import { clusterConfigSchema } from '#domain/config/cluster-config.ts';
 import { memberConfigSchema } from '#domain/config/member-config.ts';
 import { OWNED_PARAMETERS, PARAMETER_CHOICES, PARAMETER_MINIMUM } from '#domain/config/owned-parameters.ts';
+import { proxyFileSchema } from '#domain/config/proxy-config.ts';
 import { row } from './markdown.ts';
 import { settingsTable } from './schema.ts';
 
@@ -42,6 +43,12 @@ export function configurationReference(): string {
     '',
     ...settingsTable(memberConfigSchema),
     '',
+    '## A proxy',
+    '',
+    'The file that `matriarch proxy --config` reads. `matriarch up` writes one, `proxy/proxy.yaml` in the folder of the cluster, and keeps what people change in it. A change is in force within five seconds, or at once after a SIGHUP; that of `source`, `listen` and `metrics` after the proxy has been started again. One that is not valid changes nothing, and the log names its place. What the cluster says under `proxy` holds where the file says nothing.',
+    '',
+    ...settingsTable(proxyFileSchema),
+    '',
     '## The environment',
     '',
     '| variable | meaning |',
@@ -51,6 +58,7 @@ export function configurationReference(): string {
       '`MATRIARCH_POSTGRES_BIN`',
       'The folder of the PostgreSQL programs for a new cluster, where `--postgres-bin` is not given.',
     ]),
+    row(['`MATRIARCH_PROXY_CONFIG`', 'The configuration of `matriarch proxy`, where `--config` is not given.']),
     row(['`NO_COLOR`', 'No colours.']),
     row(['`VISUAL`, `EDITOR`', 'The editor of `matriarch config edit`.']),
     '',

@@ -14,7 +14,7 @@ test('systemd finds nothing wrong with the units', () => {
   const program = join(folder, 'matriarch');
   writeFileSync(program, '#!/bin/sh\n');
   chmodSync(program, 0o755);
-  const files = ['matriarch-agent.service', 'matriarch.service'].map((name) => {
+  const files = ['matriarch-agent.service', 'matriarch.service', 'matriarch-proxy.service'].map((name) => {
     const file = join(folder, name);
     cpSync(join(UNITS, name), file);
     // The program is installed on a machine, and not where the tests run.

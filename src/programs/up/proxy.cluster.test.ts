@@ -123,13 +123,13 @@ test('a changed file is followed; one that is invalid changes nothing and is nam
   const { pid } = await serving();
   writeFileSync(proxyConfig, `${before}limits:\n  client: 1\n`);
   await until('the refusal', async () => log().includes('limits.client is no setting; did you mean clients?'));
-  writeFileSync(proxyConfig, `${before}limits:\n  clients: 1\n`);
+  writeFileSync(proxyConfig, `${before}limits:\n  clientsPerRole: 1\n`);
   kill(pid ?? 0, 'SIGHUP');
   for (const client of open.splice(0)) await client.end();
   await connect();
-  await until('the limit', async () =>
+  await until('the limit', () =>
     connect().then(
-      (client) => client.end(),
+      (client) => client.end().then(() => false),
       (error: { code?: string }) => error.code === '53300',
     ),
   );
@@ -141,7 +141,7 @@ test('a changed file is followed; one that is invalid changes nothing and is nam
 test('the configuration of the cluster is followed, and the file wins over it', async () => {
   const count = () => log().split('the configuration of the cluster is in force').length;
   const before = count();
-  expect((await run('config', 'set', 'proxy.limits.clients=1')).code).toBe(0);
+  expect((await run('config', 'set', 'proxy.limits.clientsPerRole=1')).code).toBe(0);
   await until('the settings of the cluster', async () => count() > before);
   for (const client of open.splice(0)) await client.end();
   await connect();
