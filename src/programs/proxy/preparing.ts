@@ -61,7 +61,7 @@ export class Preparing {
     else toServers.add(rewritten);
   }
 
-  /** SQL's EXECUTE and DEALLOCATE of what the protocol has prepared: the server knows it by another name. */
+  /** SQL's EXECUTE and DEALLOCATE (and a second PREPARE) of what the protocol has prepared: the server knows it by another name. */
   #inServersTerms(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): Buffer | null {
     const { named } = facts;
     if (named === null) return null;
@@ -70,7 +70,7 @@ export class Preparing {
       return null;
     }
     const statement = this.#names.get(named.name);
-    if (statement === undefined || named.verb === 'prepare') return null;
+    if (statement === undefined) return null;
     if (!server.prepared.has(statement)) this.#askToPrepare(server, statement);
     if (named.verb === 'deallocate') {
       this.#names.delete(named.name);
@@ -109,6 +109,11 @@ export class Preparing {
       return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
     const message = bytes.subarray(from, to);
+    // SQL's PREPARE has taken the name: the server says so.
+    if (session.state.prepared.has(name)) {
+      session.group(server).parses = [...(session.group(server).parses ?? []), prepared(NOTHING, false)];
+      return toServers.pass(bytes, from, to);
+    }
     const known = this.#names.get(name);
     if (known !== undefined) return this.#parseAgain(server, known, message);
     const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, session.home.generation, hazards);
