@@ -327,7 +327,7 @@ export class ClientSession implements Borrower {
   #transactionEnded(server: ServerConnection, group: Group): void {
     const { traces } = this;
     this.inFlight.clear();
-    if (traces.effects !== 0) {
+    if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
       if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;

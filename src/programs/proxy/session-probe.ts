@@ -15,12 +15,12 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const { home } = session;
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
-  if ((session.pins & PIN.temporary) !== 0) traces.effects |= EFFECT.code;
+  if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
   const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
   let row: readonly (string | null)[] | undefined;
-  server.ask(`SET LOCAL statement_timeout = 0; ${probe.sql}`, {
+  server.ask(probe.sql, {
     onRow: (message) => {
       row = readDataRow(message);
     },
@@ -29,7 +29,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (session.server !== server) return;
       const found = error === null && row !== undefined ? probe.read(row, session.state, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
-      else learn(session, server, found);
+      else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       session.releaseIfFree();
     },
   });
