@@ -177,7 +177,7 @@ export class ClientSession implements Borrower {
     this.traces.add(facts);
     const { effects } = facts;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
-    else if ((effects & EFFECT.code) !== 0 && this.server !== null && this.server.numbersOf !== this) this.server.numbersOf = SEVERAL;
+    else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
     if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
@@ -208,7 +208,7 @@ export class ClientSession implements Borrower {
     if (server.numbersOf === this) return;
     const asks = this.#asksCurrval;
     if (asks && server.numbersOf !== null && this.open === null) server.ask('DISCARD SEQUENCES', { onDone: () => {} });
-    server.numbersOf = server.numbersOf === null || asks ? this : SEVERAL;
+    server.numbersOf = this;
   }
 
   get #application(): string {
@@ -530,7 +530,5 @@ export class ClientSession implements Borrower {
 const MOST_ASKING = 1000;
 const MOVE_AGAIN_MS = 1000;
 const MOST_LATER = 1000;
-/** More than one session has drawn numbers from sequences on a connection. */
-const SEVERAL = {};
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;
