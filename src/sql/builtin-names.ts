@@ -49,7 +49,8 @@ export const BUILTIN_NAMES: ReadonlyMap<string, number> = new Map([
   ),
   ...names('pg_prepared_statements pg_prepared_statement', prepared),
   ...names('pg_cursors pg_cursor', cursors),
-  ...names('pg_temp', temporary),
+  // A function there is in no hazard set, and is only called by this name.
+  ...names('pg_temp', temporary | code),
   ...names(
     `pg_replication_origin_session_setup pg_replication_origin_session_reset pg_create_physical_replication_slot
      pg_create_logical_replication_slot pg_copy_physical_replication_slot pg_copy_logical_replication_slot

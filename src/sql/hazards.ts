@@ -1,5 +1,5 @@
 import { BUILTIN_NAMES, BUILTIN_WRITES } from './builtin-names.ts';
-import { ANY_EFFECT, EFFECT } from './effects.ts';
+import { EFFECT } from './effects.ts';
 import { KEYWORD, KEYWORD_EFFECTS } from './keywords.ts';
 import { Vocabulary, type Word } from './vocabulary.ts';
 
@@ -69,9 +69,9 @@ export function isForeign(name: string): boolean {
 /** The server's own names only: right for a database without code of its own. */
 export const NO_HAZARDS: Hazards = createHazards({ names: new Map() });
 
-/** For a database whose catalog has not been read: every name that is not a keyword may do anything. */
+/** While a database's catalog has not been read, or not since it changed: every name that is not a keyword may run any code. */
 export const UNREAD_HAZARDS: Hazards = createHazards({
   names: new Map(),
-  otherNames: ANY_EFFECT & ~(EFFECT.begins | EFFECT.rollsBack | EFFECT.copies),
+  otherNames: EFFECT.code | EFFECT.writes,
   definitions: EFFECT.code,
 });

@@ -9,7 +9,7 @@ export const QUOTED = 2;
 /** A plain literal: '...'. */
 export const STRING = 3;
 /** Any other literal: E'', dollar quotes, numbers, parameters. */
-export const LITERAL = 4;
+const LITERAL = 4;
 export const OPERATOR = 5;
 export const OPEN = 6;
 export const CLOSE = 7;

@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { buildHazards } from './build-hazards.ts';
 import { ANY_EFFECT, EFFECT } from './effects.ts';
 import { createHazards, NO_HAZARDS, UNREAD_HAZARDS } from './hazards.ts';
-import { readStatement } from './read-statement.ts';
-import type { StatementFacts } from './statement-facts.ts';
+import { readStatement, type StatementFacts } from './read-statement.ts';
 
 const {
   settings,
@@ -238,8 +237,8 @@ test.each([
   ['EXPLAIN SELECT 1', 0],
   ['EXPLAIN ANALYZE SELECT 1', writes],
   ['SELECT 1WHERE 2=2AND nextval(NULL)IS NULL', sequences | writes],
-  ['SELECT pg_temp.f()', temporary],
-  ['EXPLAIN ANALYZE CREATE TABLE x AS EXECUTE p', prepared | writes],
+  ['SELECT pg_temp.f()', temporary | code],
+  ['EXPLAIN ANALYZE CREATE TABLE x AS EXECUTE p', prepared | temporary | catalog | writes],
   ['SELECT * FROM pg_settings', 0],
   ['SET transaction_read_only = 0', writes],
   ['CREATE RULE r AS ON INSERT TO t DO ALSO (NOTIFY a; NOTIFY b)', catalog | temporary | writes],

@@ -5,6 +5,7 @@ import type { TestServer } from '#adapters/postgres/testing/test-server.ts';
 import { buildHazards, type HazardRow } from './build-hazards.ts';
 import { ANY_EFFECT, EFFECT } from './effects.ts';
 import type { Hazards } from './hazards.ts';
+import { quoteIdentifier, quoteLiteral } from './quote.ts';
 import { readStatement } from './read-statement.ts';
 import { HAZARD_EPOCH_QUERY, SESSION_HAZARDS_QUERY } from './session-hazards-query.ts';
 import { HAZARD_FIXTURE } from './testing/hazard-fixture.ts';
@@ -229,4 +230,17 @@ test('with an event trigger every definition may do anything', async () => {
     expect(readStatement(bytes, 0, bytes.length, found).effects & EFFECT.code).not.toBe(0);
   }
   expect(facts("SELECT 'a\\'").effects).toBe(ANY_EFFECT);
+});
+
+test('what is quoted means itself, with either kind of backslash', async () => {
+  const client = await server.connect();
+  for (const conforming of ['on', 'off']) {
+    await client.query(`SET standard_conforming_strings = ${conforming}; SET escape_string_warning = off`);
+    for (const text of ["it's", 'a\\', "\\'; SET x = 1 --", '"', 'ä\n', "''", '', '$$']) {
+      const [row] = (await client.query(`SELECT ${quoteLiteral(text)} AS ${quoteIdentifier(`${text}.`)}`)).rows;
+      expect(row).toEqual({ [`${text}.`]: text });
+      expect(facts(`SELECT ${quoteLiteral(text)}`).effects).toBe(0);
+    }
+  }
+  await client.end();
 });

@@ -15,7 +15,7 @@ export interface Word {
 export const HASH_SEED = 0x811c9dc5 | 0;
 
 /** One step of the hash over the bytes of a name. */
-export function hashStep(hash: number, byte: number): number {
+function hashStep(hash: number, byte: number): number {
   return Math.imul(hash ^ byte, 0x01000193);
 }
 

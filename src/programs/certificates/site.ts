@@ -19,6 +19,10 @@ export interface CertificateSite {
   readonly members: readonly CertifiedMember[];
   /** The folder of what a proxy shows. */
   readonly proxy: string;
+  /** Who else shows clients a certificate of the cluster: the proxy of `matriarch up`. */
+  readonly listeners?: readonly CertifiedMember[];
+  /** Tells them that their files are new. */
+  tellListeners?(): void;
   /** How long a member may take to put to use what was written; 0 where a person carries it there. */
   readonly patienceMs: number;
   /** The commands that carry the files to the machines, for a person; undefined where they lie in place. */

@@ -72,13 +72,14 @@ export async function endRotation(site: CertificateSite): Promise<void> {
 export async function writeTrust(site: CertificateSite): Promise<void> {
   const { issuer, bundle } = await trustNow(site);
   await writeAtomically(site.clientCa, bundle, { mode: 0o644 });
-  for (const member of site.members) {
+  for (const member of [...site.members, ...(site.listeners ?? [])]) {
     const paths = tlsPaths(member.tlsDir);
     const certificate = new X509Certificate(readFileSync(paths.certificate));
     if (certificate.verify(new X509Certificate(issuer.certificate).publicKey)) await writeAtomically(paths.ca, bundle);
     else await issueFor(member, { issuer, bundle });
   }
   await keepProxies(site, { issuer, bundle });
+  site.tellListeners?.();
 }
 
 /** A new certificate and key for a member. */

@@ -34,8 +34,9 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 export async function renew({ dir }: { readonly dir?: string }): Promise<void> {
   const site = await openSite(dir);
   const trust = await trustNow(site);
-  for (const member of site.members) await issueFor(member, trust);
+  for (const member of [...site.members, ...(site.listeners ?? [])]) await issueFor(member, trust);
   await issueForProxies(site, trust);
+  site.tellListeners?.();
   if (site.howToCopy !== undefined) return say(`New certificates are written. ${site.howToCopy}`);
   const late = await waiting('waiting for the agents to use them', membersNotUsing(site));
   if (late.length > 0) notApplied(late);

@@ -62,6 +62,7 @@ export class ClientMessages {
   /** What the socket has read; `bytes` is good until this returns. */
   receive(bytes: Buffer, length: number): void {
     this.#session.activeAt = performance.now();
+    this.#session.home.stats.bytesFromClients += length;
     if (this.#heldBytes > 0) return this.#hold(bytes, 0, length);
     this.#consume(bytes, length);
   }

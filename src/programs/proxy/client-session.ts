@@ -5,7 +5,7 @@ import type { SessionState } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { quoteIdentifier } from '#sql/quote.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -13,6 +13,7 @@ import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
 import { MARKER } from './notifications.ts';
+import { NAME_PREFIX } from './prepared-on-server.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
@@ -49,6 +50,8 @@ export class ClientSession implements Borrower {
   noticed = false;
   /** Since when it is inside a transaction and silent, or a statement of it runs; for the timeouts. */
   activeAt: number;
+  /** Since when its present transaction runs. */
+  takenAt = 0;
   closed = false;
   closing: Refusal | null = null;
   readonly traces = new SessionTraces();
@@ -174,6 +177,7 @@ export class ClientSession implements Borrower {
     this.traces.add(facts);
     const { effects } = facts;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
+    else if ((effects & EFFECT.code) !== 0 && this.server !== null && this.server.numbersOf !== this) this.server.numbersOf = SEVERAL;
     if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
@@ -200,12 +204,20 @@ export class ClientSession implements Borrower {
   #drawsNumbers(effects: number): void {
     const { server, home } = this;
     if (server === null) return;
-    const asks = (effects & EFFECT.currval) !== 0;
-    if (asks) home.asksCurrval.value = true;
+    if ((effects & EFFECT.currval) !== 0 && home.askingCurrval.size < MOST_ASKING) home.askingCurrval.add(this.#application);
     if (server.numbersOf === this) return;
-    if (home.asksCurrval.value && server.numbersOf !== null && this.open === null)
-      server.ask('DISCARD SEQUENCES', { onDone: () => {} });
-    server.numbersOf = server.numbersOf === null || home.asksCurrval.value ? this : SEVERAL;
+    const asks = this.#asksCurrval;
+    if (asks && server.numbersOf !== null && this.open === null) server.ask('DISCARD SEQUENCES', { onDone: () => {} });
+    server.numbersOf = server.numbersOf === null || asks ? this : SEVERAL;
+  }
+
+  get #application(): string {
+    return this.initial.settings.get('application_name') ?? '';
+  }
+
+  /** Its application has asked before: sessions of it keep the connection that they drew numbers on. */
+  get #asksCurrval(): boolean {
+    return this.home.askingCurrval.has(this.#application);
   }
 
   /** The server says what it listens to (pg_listening_channels): what the shared listener does for it has to be there. */
@@ -240,17 +252,20 @@ export class ClientSession implements Borrower {
   }
 
   #take(server: ServerConnection): void {
+    this.takenAt = this.activeAt;
     this.server = server;
     server.borrower = this;
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
     if (server.session !== this.state) this.#handOver(server);
-    else if (server.reported !== this.reported) this.#report(server);
+    else this.report(server);
     this.loss.carryOver(server);
   }
 
-  #report(server: ServerConnection): void {
+  /** The client hears what is reported otherwise on this connection than on its last one. */
+  report(server: ServerConnection): void {
+    if (server.reported === this.reported) return;
     toClients.open(this.socket);
     for (const message of server.reported.since(this.reported)) toClients.add(message);
     if (!server.isBusy) toClients.flush();
@@ -259,17 +274,20 @@ export class ClientSession implements Borrower {
 
   #handOver(server: ServerConnection): void {
     const { settings, certain, statements } = handOver(server.session, this.state);
-    this.home.stats.handOvers += 1;
     server.session = this.state;
     if (settings !== '') {
       this.#handingOver ||= !certain;
-      server.ask(settings, { onDone: (error) => this.#handedOver(server, error) });
+      const askedAt = performance.now();
+      const onDone = (error: Buffer | null) => this.#handedOver(server, error, askedAt);
+      server.ask(settings, { onDone });
     }
     for (const text of statements) server.ask(text, { onDone: () => {} });
     if (!certain) toServers.flush();
   }
 
-  #handedOver(server: ServerConnection, error: Buffer | null): void {
+  #handedOver(server: ServerConnection, error: Buffer | null, askedAt: number): void {
+    this.home.stats.handOvers += 1;
+    this.home.stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
     const waited = this.#handingOver;
     this.#handingOver = false;
     if (error !== null) {
@@ -280,7 +298,7 @@ export class ClientSession implements Borrower {
       return;
     }
     if (this.server !== server) return;
-    if (server.reported !== this.reported) this.#report(server);
+    this.report(server);
     if (waited) this.messages.resume();
   }
 
@@ -290,7 +308,9 @@ export class ClientSession implements Borrower {
     this.copyIn = false;
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) return;
-    this.activeAt = performance.now();
+    const now = performance.now();
+    this.home.stats.latency.query.observe((now - this.activeAt) * 1000);
+    this.activeAt = now;
     if (this.#later.length > 0) for (const message of this.#later.splice(0)) this.deliver(message);
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
@@ -299,6 +319,8 @@ export class ClientSession implements Borrower {
     }
     this.onQuiet();
     this.home.stats.transactions += 1;
+    this.home.stats.latency.transaction.observe((now - this.takenAt) * 1000);
+    this.takenAt = now;
     this.#transactionEnded(server, group);
   }
 
@@ -309,7 +331,7 @@ export class ClientSession implements Borrower {
       if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
-      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.home.asksCurrval.value) this.pins |= PIN.sequences;
+      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.#asksCurrval) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
       if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
@@ -372,8 +394,18 @@ export class ClientSession implements Borrower {
     this.copyIn = active;
   }
 
-  onParameter(name: string, value: string): void {
-    this.reported = this.reported.with(name, value);
+  onDeallocated(): void {
+    this.preparing.clear();
+  }
+
+  onError(code: string, fields: ReadonlyMap<string, string> | undefined): void {
+    const { errors } = this.home.stats;
+    const group = code.slice(0, 2);
+    errors.set(group, (errors.get(group) ?? 0) + 1);
+    // What a prepared statement gives has changed: from now on the text is another statement.
+    if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
+    // Somebody's code has deallocated what was prepared for everybody.
+    if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
   }
 
   /** Of the connection that it has itself; what the shared listener delivers already is not told twice. */
@@ -495,6 +527,7 @@ export class ClientSession implements Borrower {
   }
 }
 
+const MOST_ASKING = 1000;
 const MOVE_AGAIN_MS = 1000;
 const MOST_LATER = 1000;
 /** More than one session has drawn numbers from sequences on a connection. */

@@ -14,6 +14,8 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     of.waiting = pool.waiting.size;
     of.transactions = pool.stats.transactions;
     of.queries = pool.stats.statements;
+    of.connects = pool.stats.connects;
+    of.failedConnects = pool.stats.failedConnects;
     of.servers.idle = pool.idle;
     of.servers.active = pool.servers.size - pool.idle;
     of.servers.connecting = pool.connecting;
@@ -23,13 +25,18 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     stats.handOvers += pool.stats.handOvers;
     stats.lostTransactions += pool.stats.lostTransactions;
     stats.retriedReads += pool.stats.retriedReads;
+    stats.unknownOutcomes += pool.stats.unknownOutcomes;
+    for (const [group, count] of pool.stats.errors) tally(stats.errors, group, count);
+    stats.bytes.fromClients += pool.stats.bytesFromClients;
+    for (const server of pool.servers) stats.bytes.toClients += server.bytesIn;
     stats.prepared.hits += pool.stats.preparedHits;
     stats.prepared.misses += pool.stats.preparedMisses;
   }
   stats.cancels.forwarded = world.cancelsForwarded;
   stats.cancels.dropped = world.cancelsDropped;
   if (world.isHolding) stats.held.now = stats.clients.waiting;
-  Object.assign(stats.latency, { wait: world.waits });
+  Object.assign(stats.latency, world.latency);
+  stats.bytes.toClients = world.bytesToClients;
   return stats;
 }
 

@@ -1,4 +1,5 @@
 import { buildHazards, type HazardRow } from '#sql/build-hazards.ts';
+import { EFFECT } from '#sql/effects.ts';
 import { type Hazards, UNREAD_HAZARDS } from '#sql/hazards.ts';
 import { HAZARD_EPOCH_QUERY, SESSION_HAZARDS_QUERY } from '#sql/session-hazards-query.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
@@ -11,13 +12,18 @@ const LOOK_EVERY_MS = 10_000;
 /** Definitions come in flocks: after the last known change they are read at most this often. */
 const READ_EVERY_MS = 500;
 const MAX_CUSTOM = 256;
+/** What a name may do that was defined since: anything that a probe finds. What none finds (setseed, LOAD) is known with the next reading. */
+const UNREAD_EFFECTS = EFFECT.code | EFFECT.writes;
 
 /** What one database defines that statements may run into, and who listens in it. */
 export class DatabaseWatch {
   readonly database: string;
   readonly notifications: Notifications;
   #hazards: Hazards = UNREAD_HAZARDS;
+  #cautious: Hazards = UNREAD_HAZARDS;
   readonly #custom = new Set<string>();
+  /** Grows with every change of the catalog that was noticed. */
+  generation = 0;
   #known = false;
   #stale = true;
   #epoch: string | null = null;
@@ -33,7 +39,7 @@ export class DatabaseWatch {
 
   /** What is known may be wrong after a definition: until it has been read, any name may stand for anything. */
   get hazards(): Hazards {
-    return this.#stale ? UNREAD_HAZARDS : this.#hazards;
+    return this.#stale ? this.#cautious : this.#hazards;
   }
 
   /** Settings that no view lists, as far as anybody has named them. */
@@ -57,6 +63,7 @@ export class DatabaseWatch {
   /** A transaction that went through here defined something. */
   changed(): void {
     this.#stale = true;
+    this.generation += 1;
   }
 
   /** Reads what is defined, when it has changed. `done` also when it failed: then the next one reads it. */
@@ -87,6 +94,8 @@ export class DatabaseWatch {
       onDone: (error) => {
         if (error !== null) return this.#finish(done, true);
         this.#hazards = buildHazards(rows);
+        this.#cautious = { ...this.#hazards, otherNames: this.#hazards.otherNames | UNREAD_EFFECTS };
+        if (this.#known && epoch !== this.#epoch) this.generation += 1;
         this.#epoch = epoch;
         this.#known = true;
         this.#finish(done, this.#stale);

@@ -32,24 +32,11 @@ export class Pool implements SessionHome {
   readonly role: string;
   readonly database: string;
   readonly statements = new Statements();
-  readonly asksCurrval = { value: false };
+  readonly askingCurrval = new Set<string>();
   readonly waiting = new Set<ClientSession>();
   readonly servers = new Set<ServerConnection>();
   readonly sessions = new Set<ClientSession>();
-  readonly stats: SessionStats & { connects: number; failedConnects: number } = {
-    transactions: 0,
-    statements: 0,
-    pinned: new Map(),
-    probes: 0,
-    handOvers: 0,
-    lostTransactions: 0,
-    retriedReads: 0,
-    unknownOutcomes: 0,
-    preparedHits: 0,
-    preparedMisses: 0,
-    connects: 0,
-    failedConnects: 0,
-  };
+  readonly stats: SessionStats & { connects: number; failedConnects: number };
   readonly watch: DatabaseWatch;
   credential: Credential | null = null;
   facts: RoleFacts;
@@ -69,6 +56,23 @@ export class Pool implements SessionHome {
     this.database = database;
     this.facts = facts;
     this.watch = watch;
+    this.stats = {
+      transactions: 0,
+      latency: world.latency,
+      errors: new Map(),
+      bytesFromClients: 0,
+      statements: 0,
+      pinned: new Map(),
+      probes: 0,
+      handOvers: 0,
+      lostTransactions: 0,
+      retriedReads: 0,
+      unknownOutcomes: 0,
+      preparedHits: 0,
+      preparedMisses: 0,
+      connects: 0,
+      failedConnects: 0,
+    };
   }
 
   get states(): SessionStates {
@@ -102,6 +106,10 @@ export class Pool implements SessionHome {
 
   catalogChanged(): void {
     this.watch.changed();
+  }
+
+  get generation(): number {
+    return this.watch.generation;
   }
 
   /**
@@ -204,7 +212,7 @@ export class Pool implements SessionHome {
     if (next === null) {
       this.#idle.push(server);
       if (this.waiting.size > 0) this.#grow();
-      else this.#world.released(this);
+      this.#world.released(this);
       return;
     }
     this.waiting.delete(next);
@@ -308,6 +316,7 @@ export class Pool implements SessionHome {
     });
     made.handTo((bytes, length) => server.receive(bytes, length));
     this.stats.connects += 1;
+    this.#world.measure(server);
     this.#lastRefusal = null;
     return server;
   }
@@ -368,6 +377,7 @@ export class Pool implements SessionHome {
   #closed(server: ServerConnection, why: string): void {
     this.servers.delete(server);
     this.#world.servers -= 1;
+    this.#world.bytesToClients += server.bytesIn;
     const at = this.#idle.indexOf(server);
     if (at >= 0) this.#idle.splice(at, 1);
     const borrower = server.borrower as ClientSession | null;
@@ -442,6 +452,12 @@ export class Pool implements SessionHome {
         `It was number ${place} of ${this.waiting.size + 1} in line; ${this.servers.size} server connections are open.`,
       )
     );
+  }
+
+  /** What is true of the role by now; null: it is gone, and its connections go when they are free. */
+  update(facts: RoleFacts | null): void {
+    if (facts?.digest !== this.facts.digest) this.retire();
+    if (facts !== null) this.facts = facts;
   }
 
   setCredential(credential: Credential | null): void {

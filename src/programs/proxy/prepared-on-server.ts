@@ -1,5 +1,5 @@
 import type { Hazards } from '#sql/hazards.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { frame } from '#wire/frame.ts';
 import { BACKEND } from '#wire/message-types.ts';
 

@@ -1,12 +1,12 @@
 import { readStatement } from '#sql/read-statement.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP, Group, type Preparation } from './group.ts';
-import type { Statement } from './prepared-on-server.ts';
+import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { factsOf } from './statements.ts';
@@ -35,6 +35,11 @@ export class Preparing {
     for (const [name, statement] of this.#names) if (statement.id === id) return name;
     return undefined;
   };
+
+  /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
+  outlived(): void {
+    for (const statement of this.#names.values()) this.#session.home.statements.forget(statement);
+  }
 
   /** DEALLOCATE ALL and DISCARD ALL. */
   clear(): void {
@@ -106,7 +111,7 @@ export class Preparing {
     const message = bytes.subarray(from, to);
     const known = this.#names.get(name);
     if (known !== undefined) return this.#parseAgain(server, known, message);
-    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, hazards);
+    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, session.home.generation, hazards);
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
       if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
@@ -229,7 +234,7 @@ export class Preparing {
       this.#ensureUnnamed(server);
       return toServers.pass(bytes, from, to);
     }
-    if (statement === undefined) return toServers.pass(bytes, from, to);
+    if (statement === undefined) return this.#passUnknown(bytes, from, to, portalEnd + 1);
     this.#ensure(server, statement);
     const { nameBytes } = statement;
     const size = to - from - 1 + nameBytes.length - (nameEnd - portalEnd);
@@ -239,6 +244,14 @@ export class Preparing {
     toServers.copy(bytes, from + 5, portalEnd + 1);
     toServers.copy(nameBytes, 0, nameBytes.length);
     toServers.pass(bytes, nameEnd + 1, to);
+  }
+
+  /** A name that the client has not prepared: the server knows it from SQL's PREPARE or not at all. One of the proxy's is neither. */
+  #passUnknown(bytes: Buffer, from: number, to: number, nameAt: number): void {
+    if (bytes.toString('latin1', nameAt, nameAt + NAME_PREFIX.length) !== NAME_PREFIX) return toServers.pass(bytes, from, to);
+    const message = Buffer.from(bytes.subarray(from, to));
+    message[nameAt - from] = QUESTION_MARK;
+    toServers.add(message);
   }
 
   /** Describe and Close. */
@@ -254,7 +267,7 @@ export class Preparing {
     if (type === FRONTEND.close) return this.#close(server, group, name, bytes, from, to);
     if (name === '') this.#ensureUnnamed(server);
     const statement = this.#names.get(name);
-    if (statement === undefined) return toServers.pass(bytes, from, to);
+    if (statement === undefined) return this.#passUnknown(bytes, from, to, from + 6);
     this.#ensure(server, statement);
     toServers.add(renameTarget(bytes.subarray(from, to), statement.name));
   }
@@ -290,6 +303,7 @@ export class Preparing {
 }
 
 const STATEMENT = 0x53;
+const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 
 function prepared(undo: () => void, silent: boolean): Preparation {

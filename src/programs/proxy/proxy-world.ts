@@ -5,6 +5,7 @@ import { SessionStates } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { Topology, TopologyView } from '#domain/ports/topology.ts';
+import { readDataRow } from '#wire/decode-backend.ts';
 import { noticeResponse } from '#wire/encode-backend.ts';
 import { cancelRequest } from '#wire/encode-frontend.ts';
 import type { ClientSession } from './client-session.ts';
@@ -12,12 +13,17 @@ import type { ServerTls } from './connect-server.ts';
 import { DatabaseWatch } from './database-watch.ts';
 import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
-import { type ServerConnection, toClients } from './server-connection.ts';
+import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const CANCEL_TIMEOUT_MS = 2000;
 /** Until the servers have said how many connections they take. */
 const FIRST_BUDGET = 50;
+/** The rest is for people, tools and other proxies. */
+const OUR_SHARE = 0.9;
+const CAPACITY = `SELECT pg_catalog.current_setting('max_connections'),
+  pg_catalog.current_setting('superuser_reserved_connections')::pg_catalog.int4 OPERATOR(pg_catalog.+)
+  coalesce(pg_catalog.current_setting('reserved_connections', true)::pg_catalog.int4, 0)`;
 
 /** What the pools share: who is the primary, how many connections there may be, and the sessions. */
 export class ProxyWorld {
@@ -27,7 +33,13 @@ export class ProxyWorld {
   readonly serverTls: () => ServerTls | null;
   readonly pools = new Map<string, Pool>();
   readonly sessions = new Map<number, ClientSession>();
-  readonly waits = new LatencyHistogram();
+  readonly latency = {
+    wait: new LatencyHistogram(),
+    transaction: new LatencyHistogram(),
+    query: new LatencyHistogram(),
+    handOver: new LatencyHistogram(),
+  };
+  bytesToClients = 0;
   /** Connections that are open or being opened. */
   servers = 0;
   cancelsForwarded = 0;
@@ -110,6 +122,21 @@ export class ProxyWorld {
     return this.config.limits.servers ?? this.capacity ?? FIRST_BUDGET;
   }
 
+  /** The first connection says how many there may be. */
+  measure(server: ServerConnection): void {
+    if (this.capacity !== null) return;
+    this.capacity = FIRST_BUDGET;
+    server.ask(CAPACITY, {
+      onRow: (message) => {
+        const [most, reserved] = readDataRow(message) ?? [];
+        const free = Number(most) - Number(reserved);
+        if (free > 0) this.capacity = Math.max(1, Math.floor(free * OUR_SHARE));
+      },
+      onDone: () => {},
+    });
+    toServers.flush();
+  }
+
   /** A connection more is within every limit, or another pool has given one up. */
   mayOpen(pool: Pool): boolean {
     const { serversPerDatabase, serversPerRole } = this.config.limits;
@@ -177,7 +204,7 @@ export class ProxyWorld {
   }
 
   waited(session: ClientSession): void {
-    this.waits.observe((performance.now() - session.waitingSince) * 1000);
+    this.latency.wait.observe((performance.now() - session.waitingSince) * 1000);
   }
 
   notice(session: ClientSession, place: number, of: number): void {

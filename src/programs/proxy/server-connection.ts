@@ -29,7 +29,12 @@ export interface Borrower {
   onQuiet(): void;
   /** The server asks for COPY data, or takes them no more. */
   onCopyIn(active: boolean): void;
-  onParameter(name: string, value: string): void;
+  /** What the client has been told of the parameters. */
+  reported: Reported;
+  /** DEALLOCATE ALL or DISCARD ALL has been done for it. */
+  onDeallocated(): void;
+  /** An error was passed on. */
+  onError(code: string, fields: ReadonlyMap<string, string> | undefined): void;
   onNotification(message: Buffer): void;
 }
 
@@ -205,6 +210,7 @@ export class ServerConnection {
         break;
       case BACKEND.parameterStatus:
         this.#parameter(bytes, from, to);
+        if (this.borrower !== null) this.borrower.reported = this.reported;
         break;
       case BACKEND.notificationResponse:
         return this.#notified(Buffer.from(bytes.subarray(from, to)));
@@ -213,7 +219,6 @@ export class ServerConnection {
         this.borrower?.onCopyIn(true);
         break;
       case BACKEND.errorResponse:
-        group.touched = true;
         return this.#error(group, bytes, from, to);
       case BACKEND.noticeResponse:
         if (isLostWait(bytes, from, to)) group.doubtful = true;
@@ -255,7 +260,6 @@ export class ServerConnection {
 
   #error(group: Group, bytes: Buffer, from: number, to: number): void {
     const message = Buffer.from(bytes.subarray(from, to));
-    group.failed = message;
     const fields = readErrorFields(message);
     const severity = fields?.get('V') ?? fields?.get('S');
     // Its end is the end of the connection, which is told in the client's terms then.
@@ -263,6 +267,9 @@ export class ServerConnection {
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();
       return;
     }
+    group.failed = message;
+    group.touched = true;
+    this.borrower?.onError(fields?.get('C') ?? 'XX000', fields);
     toClients.add(this.prepared.inClientsTerms(message, fields));
   }
 
@@ -295,7 +302,6 @@ export class ServerConnection {
     const read = readParameterStatus(bytes.subarray(from, to));
     if (read === undefined) return;
     this.reported = this.reported.with(read.name, read.value);
-    this.borrower?.onParameter(read.name, read.value);
   }
 
   /** DEALLOCATE ALL and DISCARD ALL drop what the proxy has prepared for everybody. */
@@ -306,6 +312,7 @@ export class ServerConnection {
     if (tag === 'DEALLOCATE ALL' || tag === 'DISCARD ALL') {
       this.prepared.clear();
       this.unnamed = null;
+      if (this.expected[0]?.question === null) this.borrower?.onDeallocated();
     }
   }
 }

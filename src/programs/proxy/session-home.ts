@@ -1,3 +1,4 @@
+import type { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import type { PinReason } from '#core/pool/pins.ts';
 import type { SessionStates } from '#core/pool/session-state.ts';
 import type { Hazards } from '#sql/hazards.ts';
@@ -22,6 +23,8 @@ export interface SessionHome {
   withdraw(session: ClientSession): void;
   /** Nothing new may start: a switchover is on its way. */
   isHolding(): boolean;
+  /** Counts the changes of the catalog: a text means something else behind one. */
+  readonly generation: number;
   /** The texts of a transaction may have changed the catalog. */
   catalogChanged(): void;
   /** Moves what the session listens to on `server` to the shared listener. */
@@ -30,14 +33,28 @@ export interface SessionHome {
   isShared(session: ClientSession, channel: string): boolean;
   sharedChannels(session: ClientSession): string[];
   unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
-  /** Sequences of this database and role are asked what was drawn last. */
-  readonly asksCurrval: { value: boolean };
+  /** Applications, by their names, that ask sequences for what was drawn last. */
+  readonly askingCurrval: Set<string>;
   ended(session: ClientSession): void;
   readonly stats: SessionStats;
 }
 
+export interface SessionLatency {
+  /** From the first message of a transaction to its last answer. */
+  readonly transaction: LatencyHistogram;
+  /** From a client's message to the ReadyForQuery behind it. */
+  readonly query: LatencyHistogram;
+  /** Of a session's settings to a connection. */
+  readonly handOver: LatencyHistogram;
+}
+
 export interface SessionStats {
   transactions: number;
+  /** Of all pools together. */
+  readonly latency: SessionLatency;
+  /** Errors that clients got from servers, by SQLSTATE class. */
+  readonly errors: Map<string, number>;
+  bytesFromClients: number;
   statements: number;
   /** Statements that ran on a pinned connection, by reason. */
   readonly pinned: Map<PinReason, number>;

@@ -1,6 +1,7 @@
 import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
+import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import { MARKER } from './notifications.ts';
@@ -13,6 +14,8 @@ import type { ServerConnection } from './server-connection.ts';
 export function probeSession(session: ClientSession, server: ServerConnection): void {
   const { home } = session;
   const traces = session.traces.take();
+  // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
+  if ((session.pins & PIN.temporary) !== 0) traces.effects |= EFFECT.code;
   const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
@@ -38,7 +41,7 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   const name = session.initial.settings.get('application_name');
   const isKept = name === undefined || state.settings.has('application_name');
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-  if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => {} });
+  if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
   server.session = restored;
   session.state = restored;
   // Its local buffers are sized for good by the first temporary table.

@@ -1,6 +1,6 @@
 import { PROBED, type Traces, UNPINNING } from '#core/pool/probe.ts';
-import { EFFECT } from '#sql/effects.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import { ANY_EFFECT, EFFECT } from '#sql/effects.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 
 /** What the texts of a session's present transaction may have done to it. */
 export class SessionTraces implements Traces {
@@ -12,7 +12,8 @@ export class SessionTraces implements Traces {
   rolledBack = false;
 
   add(facts: StatementFacts): void {
-    this.effects |= facts.effects;
+    // A text with two readings is probed; that it loads a library is the least likely of them.
+    this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects;
     if ((facts.effects & SPECIAL) === 0) return;
     if (facts.settings.length > 0) {
       if (this.settings === NONE) this.settings = new Set();
@@ -48,5 +49,6 @@ export class SessionTraces implements Traces {
   }
 }
 
+const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval;
 const NONE: Set<string> = new Set();
 const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;

@@ -1,7 +1,7 @@
 import type { SessionState } from '#core/pool/session-state.ts';
 import type { Hazards } from '#sql/hazards.ts';
 import { readStatement } from '#sql/read-statement.ts';
-import type { StatementFacts } from '#sql/statement-facts.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { renameParse } from '#wire/rename-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 
@@ -13,13 +13,19 @@ export class Statements {
   readonly #known = new Map<string, Statement>();
   #lastId = 0;
 
+  /** Whoever prepares its text from now on gets another one. */
+  forget(statement: Statement): void {
+    for (const [key, known] of this.#known) if (known === statement) this.#known.delete(key);
+  }
+
   /**
    * @param message a whole Parse message
    * @param bodyAt where its text begins, behind the name
    * @param state the same text means other things under another search_path
+   * @param generation and after a change of the catalog: what was prepared before it may give other columns
    */
-  intern(message: Buffer, bodyAt: number, state: SessionState, hazards: Hazards): Statement {
-    const key = `${message.toString('latin1', bodyAt)}\0${state.key}`;
+  intern(message: Buffer, bodyAt: number, state: SessionState, generation: number, hazards: Hazards): Statement {
+    const key = `${message.toString('latin1', bodyAt)}\0${generation}\0${state.key}`;
     const found = this.#known.get(key);
     if (found !== undefined) {
       this.#known.delete(key);

@@ -77,7 +77,7 @@ test('psql reaches the primary, a standby, and whom it is told to', async () => 
     expect(await sql('show port', '--member', name)).toBe(String(port));
     expect(await sql('select pg_is_in_recovery()', '--member', name)).toBe(role === 'standby' ? 't' : 'f');
   }
-  expect(await sql('select ssl from pg_stat_ssl where pid = pg_backend_pid()')).toBe('t');
+  expect(await sql('select ssl from pg_stat_ssl where pid = pg_backend_pid()', '--replica')).toBe('t');
 });
 
 test('a second up says that it is up', async () => {
