@@ -381,6 +381,8 @@ export class Pool implements SessionHome {
     const at = this.#idle.indexOf(server);
     if (at >= 0) this.#idle.splice(at, 1);
     const borrower = server.borrower as ClientSession | null;
+    // Those beside it are probably gone as well, and a statement that is sent again should not find that out.
+    if (borrower !== null) this.#world.doubt(server.epoch);
     borrower?.lost(server, why);
     this.watch.serverClosed(server);
     this.#grow();
@@ -398,6 +400,11 @@ export class Pool implements SessionHome {
   cut(): void {
     for (const server of [...this.servers])
       if (!this.#world.isCurrent(server.epoch)) server.close('its server is not the primary any more');
+  }
+
+  /** Connections that are free are closed. */
+  closeIdle(): void {
+    for (const server of this.#idle.splice(0)) server.close('another connection to its server was lost');
   }
 
   /** What new sessions get has changed: connections are closed as soon as they are free. */

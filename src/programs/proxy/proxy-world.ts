@@ -95,6 +95,11 @@ export class ProxyWorld {
     return view.holding ? this.#drain() : undefined;
   }
 
+  /** A connection to the primary was lost in the midst of something. */
+  doubt(epoch: number): void {
+    if (this.isCurrent(epoch)) for (const pool of this.pools.values()) pool.closeIdle();
+  }
+
   /** Resolves when no transaction is open and nothing is unanswered. */
   #drain(): Promise<void> {
     if (this.#isQuiet()) return Promise.resolve();
