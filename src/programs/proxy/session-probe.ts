@@ -37,9 +37,9 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
 
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
   const { home } = session;
-  // Connections are opened without any client's own application_name: it is set on them, and RESET ALL takes it away.
+  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away. Empty: that was it.
   const name = session.initial.settings.get('application_name');
-  const isKept = name === undefined || state.settings.has('application_name');
+  const isKept = name === undefined || (state.settings.get('application_name') ?? '') !== '';
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
   if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
   server.session = restored;
