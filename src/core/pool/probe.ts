@@ -69,9 +69,7 @@ export function probeFor(traces: Traces, pins: number, login: string, custom: re
     names.length > 0
       ? `pg_catalog.json_build_object(${names.map((name) => `${quoteLiteral(name)}, ${currentSetting(name)}`).join(', ')})`
       : 'NULL',
-    all
-      ? `(SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n)) FROM (${listed(placeholders)}) l (n))`
-      : 'NULL',
+    all ? `(SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n)) FROM (${listed(placeholders)}) l (n))` : 'NULL',
     asks(EFFECT.prepared)
       ? `(SELECT pg_catalog.json_object_agg(p.name, p.statement) FROM pg_catalog.pg_prepared_statements p WHERE p.from_sql)`
       : 'NULL',

@@ -4,7 +4,6 @@ import { type Found, probeFor } from '#core/pool/probe.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import { MARKER } from './notifications.ts';
 import type { ServerConnection } from './server-connection.ts';
 
 /**
@@ -47,7 +46,5 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = pins;
-  session.listensHere = channels.filter((channel) => !channel.startsWith(MARKER));
-  if (session.listensHere.length > 0) session.pins |= PIN.listening;
-  else if (!session.isMoving) session.pins &= ~PIN.listening;
+  session.listening.found(channels);
 }
