@@ -177,7 +177,8 @@ export class ClientSession implements Borrower {
     this.traces.add(facts);
     const { effects } = facts;
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
-    else if ((effects & EFFECT.code) !== 0 && this.server !== null && this.server.numbersOf !== this) this.server.numbersOf = SEVERAL;
+    else if ((effects & EFFECT.code) !== 0 && this.server !== null && this.server.numbersOf !== this)
+      this.server.numbersOf = SEVERAL;
     if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
@@ -307,7 +308,11 @@ export class ClientSession implements Borrower {
   onReady(group: Group): void {
     this.copyIn = false;
     const server = this.server;
-    if (server === null || server.isBusy || this.open !== null) return;
+    if (server === null || server.isBusy || this.open !== null) {
+      // Sent again, it would be answered twice.
+      this.inFlight.drop(group.endsAt);
+      return;
+    }
     const now = performance.now();
     this.home.stats.latency.query.observe((now - this.activeAt) * 1000);
     this.activeAt = now;
