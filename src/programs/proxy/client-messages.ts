@@ -282,8 +282,10 @@ export class ClientMessages {
       return true;
     }
     session.inFlight.keep(bytes, from, to);
-    if (open === null) server.expected.push(new Group(GROUP.reads, true, null));
-    else open.synced = true;
+    const group = open ?? new Group(GROUP.reads, true, null);
+    if (open === null) server.expected.push(group);
+    group.synced = true;
+    group.endsAt = session.inFlight.end;
     session.open = null;
     toServers.pass(bytes, from, to);
     return true;

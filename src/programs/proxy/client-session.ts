@@ -248,7 +248,11 @@ export class ClientSession implements Borrower {
   onReady(group: Group): void {
     this.copyIn = false;
     const server = this.server;
-    if (server === null || server.isBusy || this.open !== null) return;
+    if (server === null || server.isBusy || this.open !== null) {
+      // Sent again, it would be answered twice.
+      this.inFlight.drop(group.endsAt);
+      return;
+    }
     const now = performance.now();
     this.home.stats.latency.query.observe((now - this.activeAt) * 1000);
     this.activeAt = now;

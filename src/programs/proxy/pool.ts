@@ -40,6 +40,8 @@ export class Pool implements SessionHome {
   readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
   #retry: NodeJS.Timeout | null = null;
   #lastRefusal: Refusal | null = null;
+  /** The primary that was named last took no connection. */
+  #isUnreachable = false;
   readonly #guests = new Guests();
 
   constructor(world: ProxyWorld, facts: RoleFacts, database: string, watch: DatabaseWatch) {
@@ -260,6 +262,8 @@ export class Pool implements SessionHome {
   ): Promise<ServerConnection> {
     const { primary, epoch } = this.#world.view;
     const { credential } = this;
+    const now = performance.now();
+    const signal = this.#world.outdated;
     if (primary === null || credential === null) throw new Error('there is no primary');
     const made = await connectServer({
       address: primary,
@@ -269,11 +273,12 @@ export class Pool implements SessionHome {
       credential,
       tls: this.#world.serverTls(),
       connectTimeoutMs: this.#world.config.timeouts.connectMs,
+      signal,
     });
     const server = new ServerConnection({
       ...made,
       epoch,
-      now: performance.now(),
+      now,
       address: primary,
       signature,
       prepared: new PreparedOnServer(),
@@ -283,6 +288,7 @@ export class Pool implements SessionHome {
     this.stats.connects += 1;
     this.#world.measure(server);
     this.#lastRefusal = null;
+    this.#isUnreachable = false;
     return server;
   }
 
@@ -321,7 +327,9 @@ export class Pool implements SessionHome {
       // Starting up, shutting down, or full: it may be otherwise soon.
       const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
       if (!passes) return this.#refuseWaiting(this.#lastRefusal);
+      this.#isUnreachable ||= code.startsWith('57P');
     } else {
+      this.#isUnreachable = true;
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }
     this.#retry ??= setTimeout(() => {
@@ -355,7 +363,13 @@ export class Pool implements SessionHome {
 
   /** There is a primary again, or a budget. */
   wake(): void {
-    this.#grow();
+    clearTimeout(this.#retry ?? undefined);
+    this.#retry = null;
+    let before: number;
+    do {
+      before = this.connecting;
+      this.#grow();
+    } while (this.connecting > before);
   }
 
   /** Connections of older epochs are cut. */
@@ -387,7 +401,7 @@ export class Pool implements SessionHome {
 
   sweep(now: number): void {
     const { waitMs, waitNoticeMs, holdMs, serverIdleMs } = this.#world.config.timeouts;
-    const patience = this.#world.canStart ? waitMs : holdMs;
+    const patience = this.#hasPrimary ? waitMs : holdMs;
     let place = 0;
     for (const session of this.waiting) {
       place += 1;
@@ -397,7 +411,7 @@ export class Pool implements SessionHome {
         session.refused(this.#whyInVain(place));
       } else if (waitNoticeMs > 0 && waitedMs > waitNoticeMs && !session.noticed) {
         session.noticed = true;
-        this.#world.notice(session, place, this.waiting.size);
+        this.#world.notice(session, place, this.waiting.size, this.#hasPrimary);
       }
     }
     if (patience > 0) this.#guests.refuseOlderThan(now - patience, () => this.#whyInVain(1));
@@ -409,8 +423,13 @@ export class Pool implements SessionHome {
     if (oldest !== undefined && serverIdleMs > 0 && now - oldest.idleSince > serverIdleMs) oldest.close('it was not used');
   }
 
+  /** One that is only named, since nobody is left to say otherwise, is none. */
+  get #hasPrimary(): boolean {
+    return this.#world.canStart && !(this.#isUnreachable && this.servers.size === 0);
+  }
+
   #whyInVain(place: number): Refusal {
-    if (!this.#world.canStart) return refusal('noPrimary');
+    if (!this.#hasPrimary) return refusal('noPrimary', this.#lastRefusal?.message);
     return (
       this.#lastRefusal ??
       refusal(

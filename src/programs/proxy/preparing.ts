@@ -55,6 +55,7 @@ export class Preparing {
     server.unnamed = null;
     this.#unnamed = null;
     session.inFlight.keep(bytes, from, to);
+    group.endsAt = session.inFlight.end;
     if (facts.named === null) return toServers.pass(bytes, from, to);
     const rewritten = this.#inServersTerms(server, facts, bytes, from, to);
     if (rewritten === null) toServers.pass(bytes, from, to);
@@ -127,10 +128,10 @@ export class Preparing {
       session.home.stats.preparedHits += 1;
       if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
         return this.#sayParsed(name, statement);
-      return this.#prepare(server, name, statement, true);
+      return this.#prepare(server, name, statement, message, true);
     }
     session.home.stats.preparedMisses += 1;
-    this.#prepare(server, name, statement, false);
+    this.#prepare(server, name, statement, message, false);
   }
 
   /** The server has it already, and nothing is ahead of the answer. */
@@ -150,10 +151,10 @@ export class Preparing {
     toServers.add(renameParse(message, known.name));
   }
 
-  #prepare(server: ServerConnection, name: string, statement: Statement, again: boolean): void {
+  #prepare(server: ServerConnection, name: string, statement: Statement, message: Buffer, again: boolean): void {
     const session = this.#session;
     const group = session.group(server);
-    session.inFlight.spoil();
+    session.inFlight.keep(message, 0, message.length);
     if (again) this.#closeSilently(server, group, statement);
     else this.#makeRoom(server, group);
     this.#names.set(name, statement);
@@ -223,7 +224,10 @@ export class Preparing {
       toServers.add(close('S', ''));
     } else {
       group.parses ??= [];
-      group.parses.push(prepared(() => this.#forgetUnnamed(server, mine), true));
+      const undo = () => {
+        if (server.unnamed === mine) server.unnamed = null;
+      };
+      group.parses.push(prepared(undo, true));
       toServers.add(mine.message);
     }
     server.unnamed = mine;
@@ -299,7 +303,6 @@ export class Preparing {
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));
-    this.#session.inFlight.spoil();
     toServers.pass(bytes, from, to);
   }
 

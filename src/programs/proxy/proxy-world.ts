@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
@@ -52,6 +53,7 @@ export class ProxyWorld {
   readonly #unsubscribe: () => void;
   #view: TopologyView;
   #drained: (() => void)[] = [];
+  #outdated = aborter();
 
   constructor(options: { config: ProxyConfig; topology: Topology; log: ProxyLog; serverTls: () => ServerTls | null }) {
     this.config = options.config;
@@ -75,6 +77,11 @@ export class ProxyWorld {
     return !this.isHolding;
   }
 
+  /** Aborted when another primary is known. */
+  get outdated(): AbortSignal {
+    return this.#outdated.signal;
+  }
+
   isCurrent(epoch: number): boolean {
     return epoch === this.#view.epoch;
   }
@@ -84,6 +91,8 @@ export class ProxyWorld {
     this.#view = view;
     if (view.epoch !== before.epoch) {
       this.log.info({ epoch: view.epoch, primary: view.primary?.name ?? null }, 'a new primary');
+      this.#outdated.abort();
+      this.#outdated = aborter();
       for (const pool of this.pools.values()) pool.cut();
       for (const watch of this.#watches.values()) watch.notifications.moved();
     }
@@ -213,13 +222,13 @@ export class ProxyWorld {
     this.latency.wait.observe((performance.now() - session.waitingSince) * 1000);
   }
 
-  notice(session: ClientSession, place: number, of: number): void {
+  notice(session: ClientSession, place: number, of: number, hasPrimary: boolean): void {
     toClients.open(session.socket);
     toClients.add(
       noticeResponse({
         severity: 'NOTICE',
         code: '00000',
-        message: this.canStart ? 'waiting for a server connection' : 'waiting for a primary',
+        message: hasPrimary ? 'waiting for a server connection' : 'waiting for a primary',
         detail: `It is number ${place} of ${of} in line.`,
       }),
     );
@@ -279,6 +288,13 @@ export class ProxyWorld {
     for (const watch of this.#watches.values()) watch.close();
     for (const pool of this.pools.values()) pool.close();
   }
+}
+
+/** As many connections as are being opened listen to it. */
+function aborter(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function databaseLimitOf(facts: RoleFacts): number {
