@@ -104,7 +104,8 @@ function write(socket: Socket, bytes: Buffer, from: number, to: number): void {
   const run = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
   if (isTls(socket) && sharedBuffer.holds(bytes)) return void socket.write(Buffer.from(run));
   // Behind what is pending already this one will be as well: a copy of its size is cheaper than a new buffer to read into.
-  if (socket.writableLength > 0 && run.length < DONATED_BYTES && sharedBuffer.holds(bytes)) return void socket.write(Buffer.from(run));
+  if (socket.writableLength > 0 && run.length < DONATED_BYTES && sharedBuffer.holds(bytes))
+    return void socket.write(Buffer.from(run));
   socket.write(run);
   if (socket.writableLength > 0) sharedBuffer.donate(bytes);
 }
