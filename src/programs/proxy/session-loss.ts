@@ -90,7 +90,6 @@ export class SessionLoss {
       else session.skipping = true;
     }
     session.open = null;
-    session.copyIn = false;
     toClients.flush();
   }
 

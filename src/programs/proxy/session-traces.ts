@@ -11,6 +11,8 @@ export class SessionTraces implements Traces {
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
   rolledBack = false;
+  /** RESET may have taken the session's own application_name away. */
+  resetsName = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -21,6 +23,7 @@ export class SessionTraces implements Traces {
       for (const name of facts.settings) this.settings.add(name);
     }
     this.allSettings ||= facts.allSettings;
+    if (facts.command === 'reset') this.resetsName ||= facts.allSettings || facts.settings.includes('application_name');
     if (facts.unlisten === 'all') this.unlisten = 'all';
     else if (facts.unlisten !== null && this.unlisten !== 'all') {
       this.unlisten ??= new Set();
@@ -49,6 +52,7 @@ export class SessionTraces implements Traces {
     this.allSettings = false;
     this.unlisten = null;
     this.rolledBack = false;
+    this.resetsName = false;
   }
 }
 
