@@ -1,7 +1,7 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { Hazards } from '#sql/hazards.ts';
-import { sameCredential } from './client-login.ts';
+import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
@@ -40,6 +40,8 @@ export class Pool implements SessionHome {
   readonly watch: DatabaseWatch;
   credential: Credential | null = null;
   facts: RoleFacts;
+  /** When `facts` were asked for last. */
+  factsAt = performance.now();
   connecting = 0;
   /** What servers report after a startup with these parameters; a client can be greeted by it. */
   readonly greetings = new Map<string, Reported>();
@@ -264,8 +266,8 @@ export class Pool implements SessionHome {
 
   get #limit(): number {
     const { serversPerPool } = this.#world.config.limits;
-    const { connectionLimit } = this.facts;
-    return connectionLimit < 0 ? serversPerPool : Math.min(serversPerPool, connectionLimit);
+    const { connectionLimit, superuser } = this.facts;
+    return connectionLimit < 0 || superuser ? serversPerPool : Math.min(serversPerPool, connectionLimit);
   }
 
   async #open(signature: string): Promise<void> {
@@ -281,7 +283,7 @@ export class Pool implements SessionHome {
     } catch (error) {
       this.#world.servers -= 1;
       this.stats.failedConnects += 1;
-      this.#failed(error as Error);
+      this.#failed(error as Error, signature);
     } finally {
       this.connecting -= 1;
     }
@@ -347,15 +349,16 @@ export class Pool implements SessionHome {
     toServers.flush();
   }
 
-  #failed(error: Error): void {
+  #failed(error: Error, signature: string): void {
     if (error instanceof LoginRefused) {
       const code = error.fields.get('C') ?? '08006';
       const message = error.fields.get('M') ?? error.message;
-      this.#lastRefusal = { code, message };
+      const hint = error.fields.get('H');
+      this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
       this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
       // Starting up, shutting down, or full: it may be otherwise soon.
       const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
-      if (!passes) return this.#refuseWaiting(this.#lastRefusal);
+      if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
     } else {
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }
@@ -366,12 +369,16 @@ export class Pool implements SessionHome {
     this.#retry.unref();
   }
 
-  #refuseWaiting(why: Refusal): void {
+  /** Those with the startup parameters that were refused: others may be welcome. */
+  #refuseWaiting(why: Refusal, signature: string): void {
     for (const session of [...this.waiting]) {
+      if (session.signature !== signature) continue;
       this.waiting.delete(session);
       session.refused(why);
     }
-    for (const guest of this.#guests.splice(0)) guest.reject(why);
+    const refused = this.#guests.filter((guest) => guest.signature === signature);
+    this.#guests = this.#guests.filter((guest) => guest.signature !== signature);
+    for (const guest of refused) guest.reject(why);
   }
 
   #closed(server: ServerConnection, why: string): void {
@@ -457,7 +464,20 @@ export class Pool implements SessionHome {
   /** What is true of the role by now; null: it is gone, and its connections go when they are free. */
   update(facts: RoleFacts | null): void {
     if (facts?.digest !== this.facts.digest) this.retire();
-    if (facts !== null) this.facts = facts;
+    if (facts === null) return;
+    this.facts = facts;
+    // A password that is no longer the role's opens nothing more; what it has opened goes on, as PostgreSQL has it.
+    if (this.credential !== null && facts.byCertificate && !isOfVerifier(this.credential, facts.verifier))
+      this.credential = { kind: 'certificate' };
+  }
+
+  /** Why the role cannot have a connection at all; null: it can. */
+  get whyNone(): Refusal | null {
+    const { superuser, connectionLimit, database } = this.facts;
+    if (superuser) return null;
+    if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${this.role}"` };
+    if (database?.connectionLimit !== 0) return null;
+    return { code: '53300', message: `too many connections for database "${this.database}"` };
   }
 
   setCredential(credential: Credential | null): void {
