@@ -238,6 +238,7 @@ export class ClientMessages {
       default:
         break;
     }
+    if (type === FRONTEND.parse && session.needsNothing && session.preparing.parseAtOnce(bytes, from, to)) return true;
     if (!session.ready(type, bytes, from, to)) return false;
     if (session.server === null) return true;
     return this.#work(type, bytes, from, to);

@@ -103,6 +103,11 @@ export class ClientSession implements Borrower {
     return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
   }
 
+  /** It has no connection, waits for none, and no transaction of it is lost. */
+  get needsNothing(): boolean {
+    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
+  }
+
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
   get status(): 'I' | 'T' | 'E' {
     if (this.loss.isTold) return 'E';

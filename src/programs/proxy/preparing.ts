@@ -21,6 +21,8 @@ interface Unnamed {
 
 const HEADER = Buffer.allocUnsafeSlow(5);
 const NOTHING = () => {};
+/** Named statements of one client. */
+const MOST_NAMES = 10_000;
 
 /** The statements of one client: texts as they come, and prepared ones under names of the proxy's own on whichever server runs them. */
 export class Preparing {
@@ -100,10 +102,29 @@ export class Preparing {
     toServers.add(SYNC);
   }
 
+  /**
+   * A Parse of what a server has accepted before, under the same settings and definitions, needs no server: clients that prepare one by
+   * one, while others hold every connection, are not kept waiting. False: it does need one.
+   */
+  parseAtOnce(bytes: Buffer, from: number, to: number): boolean {
+    const { home, state } = this.#session;
+    const nameEnd = bytes.indexOf(0, from + 5);
+    if (nameEnd <= from + 5 || nameEnd >= to) return false;
+    const name = bytes.toString('latin1', from + 5, nameEnd);
+    if (this.#names.has(name) || state.prepared.has(name) || this.#names.size >= MOST_NAMES) return false;
+    const { generation, hazards } = home.watch;
+    const statement = home.statements.intern(bytes.subarray(from, to), nameEnd + 1 - from, state, generation, hazards);
+    if (!statement.accepted) return false;
+    home.stats.preparedHits += 1;
+    this.#sayParsed(name, statement);
+    return true;
+  }
+
   parse(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
     const nameEnd = bytes.indexOf(0, from + 5);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    if (this.#names.size >= MOST_NAMES) return session.end(refusal('tooManyStatements'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
     const hazards = session.home.watch.hazards;
@@ -165,7 +186,7 @@ export class Preparing {
       server.prepared.delete(statement);
     };
     group.parses ??= [];
-    group.parses.push(prepared(undo, false));
+    group.parses.push(prepared(undo, false, statement));
     toServers.add(statement.message);
   }
 
@@ -321,8 +342,8 @@ const STATEMENT = 0x53;
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 
-function prepared(undo: () => void, silent: boolean): Preparation {
-  return { undo, silent, confirmed: false };
+function prepared(undo: () => void, silent: boolean, statement: Statement | null = null): Preparation {
+  return { undo, silent, confirmed: false, statement };
 }
 
 /** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */

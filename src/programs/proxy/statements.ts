@@ -39,7 +39,17 @@ export class Statements {
     const textEnd = renamed.indexOf(0, textStart);
     const facts = readStatement(renamed, textStart, textEnd, hazards);
     const nameBytes = Buffer.from(`${name}\0`);
-    const statement: Statement = { id, name, nameBytes, message: renamed, textStart, textEnd, facts, readBy: hazards };
+    const statement: Statement = {
+      id,
+      name,
+      nameBytes,
+      message: renamed,
+      textStart,
+      textEnd,
+      accepted: false,
+      facts,
+      readBy: hazards,
+    };
     if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
     this.#known.set(key, statement);
     return statement;
