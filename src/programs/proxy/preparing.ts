@@ -109,7 +109,7 @@ export class Preparing {
   parseAtOnce(bytes: Buffer, from: number, to: number): boolean {
     const { home, state } = this.#session;
     const nameEnd = bytes.indexOf(0, from + 5);
-    if (nameEnd <= from + 5 || nameEnd >= to) return false;
+    if (nameEnd <= from + 5 || nameEnd >= to || bytes.subarray(nameEnd + 1, to).indexOf(0) < 0) return false;
     const name = bytes.toString('latin1', from + 5, nameEnd);
     if (this.#names.has(name) || state.prepared.has(name) || this.#names.size >= MOST_NAMES) return false;
     const { generation, hazards } = home.watch;
