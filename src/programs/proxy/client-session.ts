@@ -270,22 +270,23 @@ export class ClientSession implements Borrower {
   /** Gives the connection back when nothing ties the session to it. */
   releaseIfFree(): void {
     const server = this.server;
-    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (server === null || !this.isQuiet || this.probing || this.traces.effects !== 0) return;
     if (this.pins === 0) this.#release(server);
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
   whenFree(): Promise<void> {
-    if (this.#isQuiet) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#freed.push(resolve));
   }
 
   onQuiet(): void {
-    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
+    if (this.#freed.length > 0 && this.isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
   }
 
-  get #isQuiet(): boolean {
+  /** Nothing of it is under way on its connection, and no transaction is open. */
+  get isQuiet(): boolean {
     const { server } = this;
     return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
   }
@@ -338,7 +339,7 @@ export class ClientSession implements Borrower {
 
   /** Between transactions on a connection of its own. */
   get isIdlePinned(): boolean {
-    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
+    return this.server !== null && this.isQuiet && this.messages.isEmpty;
   }
 
   /** Says why and closes. */
