@@ -228,7 +228,7 @@ export class ClientMessages {
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
         // Behind an error of its COPY a client may still be sending; PostgreSQL passes that over as well.
-        if (session.server !== null && session.server.isBusy) toServers.pass(bytes, from, to);
+        if (session.server?.isBusy) toServers.pass(bytes, from, to);
         return true;
       case FRONTEND.sync:
         return this.#sync(bytes, from, to);

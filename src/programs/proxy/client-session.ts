@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import { PIN, pinReasons } from '#core/pool/pins.ts';
+import { PIN } from '#core/pool/pins.ts';
 import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
-import type { StatementFacts } from '#sql/read-statement.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
@@ -13,11 +12,11 @@ import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
-import { handOverTo } from './session-hand-over.ts';
+import { handOverTo, restoreName } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { SessionLoss } from './session-loss.ts';
-import { asksCurrval, drawsNumbers } from './session-numbers.ts';
+import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
 import { hidesWarnings } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
@@ -27,6 +26,19 @@ import { TRANSACTION } from './transaction-status.ts';
 const KEPT_BYTES = 16 * 1024;
 /** What a client may send ahead while it waits. */
 const AHEAD_BYTES = 64 * 1024;
+
+interface SessionParts {
+  readonly socket: Socket;
+  readonly pid: number;
+  readonly secret: Buffer;
+  readonly login: string;
+  readonly database: string;
+  readonly home: SessionHome;
+  readonly initial: SessionState;
+  readonly signature: string;
+  readonly reported: Reported;
+  readonly now: number;
+}
 
 /** One client: its state lives here, and a server connection is borrowed for each transaction. */
 export class ClientSession implements Borrower {
@@ -52,12 +64,10 @@ export class ClientSession implements Borrower {
   /** Since when its present transaction runs. */
   takenAt = 0;
   closed = false;
-  closing: Refusal | null = null;
   readonly traces = new SessionTraces();
   readonly messages: ClientMessages;
   /** The group whose Sync has not come yet. */
   open: Group | null = null;
-  copyIn = false;
   readonly inFlight = new InFlight(KEPT_BYTES);
   /** Everything up to the next Sync is passed over, as PostgreSQL does behind an error. */
   skipping = false;
@@ -68,18 +78,7 @@ export class ClientSession implements Borrower {
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
 
-  constructor(parts: {
-    socket: Socket;
-    pid: number;
-    secret: Buffer;
-    login: string;
-    database: string;
-    home: SessionHome;
-    initial: SessionState;
-    signature: string;
-    reported: Reported;
-    now: number;
-  }) {
+  constructor(parts: SessionParts) {
     this.socket = parts.socket;
     this.pid = parts.pid;
     this.secret = parts.secret;
@@ -159,35 +158,6 @@ export class ClientSession implements Borrower {
     toClients.flush();
   }
 
-  /** What a text that is about to run may do. Answers with the bits of its group. */
-  note(facts: StatementFacts): number {
-    this.#count();
-    this.traces.add(facts);
-    const { effects } = facts;
-    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(this, effects);
-    else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
-    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.listening.bringBack();
-    return (
-      ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
-      ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
-      ((effects & EFFECT.begins) !== 0 ? GROUP.begins : 0)
-    );
-  }
-
-  /** Something runs whose text is not at hand. */
-  noteUnknown(): number {
-    this.#count();
-    this.traces.effects |= EFFECT.code;
-    return GROUP.ends;
-  }
-
-  #count(): void {
-    this.home.stats.statements += 1;
-    if (this.pins !== 0)
-      for (const reason of pinReasons(this.pins))
-        this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
-  }
-
   /** The pool has one for it. */
   granted(server: ServerConnection): void {
     this.waitingSince = 0;
@@ -247,7 +217,6 @@ export class ClientSession implements Borrower {
   }
 
   onReady(group: Group): void {
-    this.copyIn = false;
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) {
       // Sent again, it would be answered twice.
@@ -261,6 +230,7 @@ export class ClientSession implements Borrower {
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
+      if (this.traces.resetsName) restoreName(this, server);
       return;
     }
     this.onQuiet();
@@ -274,8 +244,9 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
-      if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
+      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack)
+        this.home.watch.notifications.unsubscribe(this, traces.unlisten);
+      if ((traces.effects & EFFECT.catalog) !== 0) this.home.watch.changed();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
@@ -325,10 +296,6 @@ export class ClientSession implements Borrower {
   mustConfirm(group: Group): boolean {
     const wrote = this.traces.wrote || (this.traces.effects & EFFECT.code) !== 0;
     return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(this);
-  }
-
-  onCopyIn(active: boolean): void {
-    this.copyIn = active;
   }
 
   onDeallocated(): void {
@@ -396,7 +363,7 @@ export class ClientSession implements Borrower {
     const server = this.server;
     this.server = null;
     for (const resolve of this.#freed.splice(0)) resolve();
-    this.home.unlisten(this, 'all');
+    this.home.watch.notifications.unsubscribe(this, 'all');
     if (server !== null) this.#giveBack(server);
     this.home.ended(this);
   }

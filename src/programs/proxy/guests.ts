@@ -30,15 +30,15 @@ export class Guests {
   }
 
   greet(signature: string, reported: Reported): void {
-    this.#leave((guest) => guest.signature === signature).forEach((guest) => guest.resolve(reported));
+    for (const guest of this.#leave((one) => one.signature === signature)) guest.resolve(reported);
   }
 
   refuse(why: Refusal): void {
-    this.#leave(() => true).forEach((guest) => guest.reject(why));
+    for (const guest of this.#leave(() => true)) guest.reject(why);
   }
 
   refuseOlderThan(since: number, why: () => Refusal): void {
-    this.#leave((guest) => guest.since < since).forEach((guest) => guest.reject(why()));
+    for (const guest of this.#leave((one) => one.since < since)) guest.reject(why());
   }
 
   #leave(which: (guest: Guest) => boolean): Guest[] {

@@ -1,6 +1,5 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import type { Hazards } from '#sql/hazards.ts';
 import { sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
@@ -12,11 +11,12 @@ import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { ServerConnection, toServers } from './server-connection.ts';
-import type { SessionHome, SessionStats } from './session-home.ts';
+import { type SessionHome, type SessionStats, sessionStats } from './session-home.ts';
 import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
+const MOST_SIGNATURES = 1000;
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -50,23 +50,7 @@ export class Pool implements SessionHome {
     this.database = database;
     this.facts = facts;
     this.watch = watch;
-    this.stats = {
-      transactions: 0,
-      latency: world.latency,
-      errors: new Map(),
-      bytesFromClients: 0,
-      statements: 0,
-      pinned: new Map(),
-      probes: 0,
-      handOvers: 0,
-      lostTransactions: 0,
-      retriedReads: 0,
-      unknownOutcomes: 0,
-      preparedHits: 0,
-      preparedMisses: 0,
-      connects: 0,
-      failedConnects: 0,
-    };
+    this.stats = { ...sessionStats(world.latency), connects: 0, failedConnects: 0 };
   }
 
   get states(): SessionStates {
@@ -85,25 +69,8 @@ export class Pool implements SessionHome {
     return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY;
   }
 
-  hazards(): Hazards {
-    return this.watch.hazards;
-  }
-
-  customSettings(named: ReadonlySet<string>): readonly string[] {
-    this.watch.noteSettings(named);
-    return this.watch.customSettings;
-  }
-
   isHolding(): boolean {
     return this.#world.isHolding;
-  }
-
-  catalogChanged(): void {
-    this.watch.changed();
-  }
-
-  get generation(): number {
-    return this.watch.generation;
   }
 
   /**
@@ -112,11 +79,19 @@ export class Pool implements SessionHome {
    */
   greeting(signature: string, parameters: ReadonlyMap<string, string>): Promise<Reported> {
     this.#parameters.set(signature, parameters);
+    if (this.#parameters.size > MOST_SIGNATURES) this.#forgetOldest();
     const known = this.greetings.get(signature);
     if (known !== undefined) return Promise.resolve(known);
     const greeted = this.#guests.wait(signature);
     this.#grow();
     return greeted;
+  }
+
+  /** A client may send anything at its startup. */
+  #forgetOldest(): void {
+    const [oldest = ''] = this.#parameters.keys();
+    this.#parameters.delete(oldest);
+    this.greetings.delete(oldest);
   }
 
   #greet(signature: string, reported: Reported): void {
@@ -145,22 +120,6 @@ export class Pool implements SessionHome {
   ended(session: ClientSession): void {
     this.sessions.delete(session);
     this.#world.ended(session);
-  }
-
-  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
-    this.watch.notifications.takeOver(session, server, done);
-  }
-
-  isShared(session: ClientSession, channel: string): boolean {
-    return this.watch.notifications.has(session, channel);
-  }
-
-  sharedChannels(session: ClientSession): string[] {
-    return this.watch.notifications.channelsOf(session);
-  }
-
-  unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
-    this.watch.notifications.unsubscribe(session, channels);
   }
 
   release(server: ServerConnection): void {

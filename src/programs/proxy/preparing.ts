@@ -6,6 +6,7 @@ import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP, Group, type Preparation } from './group.ts';
+import { noteStatement, noteUnknown } from './note-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
@@ -49,8 +50,8 @@ export class Preparing {
 
   query(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const facts = readStatement(bytes, from + 5, to - 1, session.home.hazards());
-    const group = new Group(session.note(facts), true, null);
+    const facts = readStatement(bytes, from + 5, to - 1, session.home.watch.hazards);
+    const group = new Group(noteStatement(session, facts), true, null);
     server.expected.push(group);
     server.unnamed = null;
     this.#unnamed = null;
@@ -105,7 +106,7 @@ export class Preparing {
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
-    const hazards = session.home.hazards();
+    const hazards = session.home.watch.hazards;
     if (nameEnd === from + 5)
       return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
@@ -121,7 +122,7 @@ export class Preparing {
       message,
       nameEnd + 1 - from,
       session.state,
-      session.home.generation,
+      session.home.watch.generation,
       hazards,
     );
     if (server.prepared.has(statement)) {
@@ -182,7 +183,7 @@ export class Preparing {
 
   #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.note(facts);
+    const flags = noteStatement(session, facts);
     const group = session.group(server);
     group.flags = merge(group.flags, flags);
     const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
@@ -239,9 +240,9 @@ export class Preparing {
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
-    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.hazards());
+    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.watch.hazards);
     // Without a text: what SQL's PREPARE has made, perhaps.
-    const flags = facts === undefined ? session.noteUnknown() : session.note(facts);
+    const flags = facts === undefined ? noteUnknown(session) : noteStatement(session, facts);
     const group = session.group(server);
     group.flags = merge(group.flags, flags);
     session.inFlight.keep(bytes, from, to);
@@ -309,7 +310,7 @@ export class Preparing {
   /** A function by its number: what it does is not known. */
   call(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.noteUnknown();
+    const flags = noteUnknown(session);
     session.inFlight.spoil();
     server.expected.push(new Group(flags, true, null));
     toServers.pass(bytes, from, to);

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -19,6 +20,8 @@ import { mayCancel } from './session-timeouts.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const CANCEL_TIMEOUT_MS = 2000;
+const CANCEL_AGAIN_MS = 5;
+const CANCEL_ATTEMPTS = 100;
 /** Until the servers have said how many connections they take. */
 const FIRST_BUDGET = 50;
 /** The rest is for people, tools and other proxies. */
@@ -235,17 +238,19 @@ export class ProxyWorld {
     toClients.flush();
   }
 
-  /** The client asks by its own key. */
-  cancelBy(pid: number, secret: Buffer): void {
+  /** The client asks by its own key. What the proxy itself asks at this moment is let through first. */
+  cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): void {
     const session = this.sessions.get(pid);
-    if (session === undefined || !session.secret.equals(secret)) return;
+    if (session === undefined || session.secret.length !== secret.length || !timingSafeEqual(session.secret, secret)) return;
     const { server } = session;
-    if (server === null || !server.isBusy || !mayCancel(session)) {
+    if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
+      setTimeout(() => this.cancelBy(pid, secret, attempts - 1), CANCEL_AGAIN_MS).unref();
+    } else if (server?.isBusy === true && mayCancel(session)) {
+      this.cancel(server);
+    } else {
       this.cancelsDropped += 1;
       session.cancelWait();
-      return;
     }
-    this.cancel(server);
   }
 
   /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. */

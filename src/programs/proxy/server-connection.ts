@@ -29,8 +29,6 @@ export interface Borrower {
   mustConfirm(group: Group): boolean;
   /** A question of the proxy has been answered, and nothing else is under way. */
   onQuiet(): void;
-  /** The server asks for COPY data, or takes them no more. */
-  onCopyIn(active: boolean): void;
   /** What the client has been told of the parameters. */
   reported: Reported;
   /** DEALLOCATE ALL or DISCARD ALL has been done for it. */
@@ -222,7 +220,6 @@ export class ServerConnection {
       case BACKEND.copyInResponse:
       case BACKEND.copyBothResponse:
         if (group.isMuted) return this.#refuseCopy();
-        this.borrower?.onCopyIn(true);
         break;
       case BACKEND.errorResponse:
         return this.#error(group, bytes, from, to);

@@ -1,4 +1,5 @@
 import { handOver } from '#core/pool/hand-over.ts';
+import { quoteLiteral } from '#sql/quote.ts';
 import type { ClientSession } from './client-session.ts';
 import { type ServerConnection, toServers } from './server-connection.ts';
 
@@ -23,4 +24,14 @@ export function handOverTo(session: ClientSession, server: ServerConnection): vo
   }
   for (const text of statements) server.ask(text, { onDone: () => {} });
   if (!certain) toServers.flush();
+}
+
+/**
+ * Connections are opened without any client's application_name, which is set on them: RESET inside a transaction gives what the startup
+ * of the connection gave, not what that of the client did.
+ */
+export function restoreName(session: ClientSession, server: ServerConnection): void {
+  session.traces.resetsName = false;
+  const name = session.initial.settings.get('application_name');
+  if (name !== undefined) server.ask(`SET application_name = ${quoteLiteral(name)}`, { onDone: () => session.report(server) });
 }

@@ -40,7 +40,7 @@ export class SessionListening {
     } else if (
       !channel.startsWith(MARKER) &&
       this.marker?.channel !== '' &&
-      !this.#session.home.isShared(this.#session, channel)
+      !this.#session.home.watch.notifications.has(this.#session, channel)
     ) {
       this.deliver(message);
     }
@@ -67,7 +67,7 @@ export class SessionListening {
     if (this.isMoving) return;
     const session = this.#session;
     this.isMoving = true;
-    session.home.listen(session, server, (error) => {
+    session.home.watch.notifications.takeOver(session, server, (error) => {
       this.isMoving = false;
       this.marker = null;
       if (session.server !== server) return;
@@ -81,7 +81,7 @@ export class SessionListening {
   bringBack(): void {
     const session = this.#session;
     if (session.server?.status !== TRANSACTION.idle) return;
-    const channels = session.home.sharedChannels(session).filter((channel) => !channel.startsWith(MARKER));
+    const channels = session.home.watch.notifications.channelsOf(session).filter((channel) => !channel.startsWith(MARKER));
     const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
     if (channels.length > 0) session.server.ask(sql, { onDone: () => {} });
   }

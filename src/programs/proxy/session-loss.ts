@@ -91,7 +91,6 @@ export class SessionLoss {
       else session.skipping = true;
     }
     session.open = null;
-    session.copyIn = false;
     toClients.flush();
   }
 

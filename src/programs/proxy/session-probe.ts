@@ -1,6 +1,7 @@
 import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
@@ -15,7 +16,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
   if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
-  const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
+  const probe = probeFor(traces, session.pins, session.login, home.watch.settingsBeside(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
   let row: readonly (string | null)[] | undefined;
@@ -45,6 +46,13 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   session.state = restored;
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
-  session.pins = pins;
+  session.pins = withPrepared(session.pins, pins, state);
   session.listening.found(channels);
+}
+
+/** What PREPARE made while there were temporary tables may name them, and cannot be made again elsewhere when they are gone. */
+function withPrepared(before: number, after: number, { prepared }: SessionState): number {
+  if (prepared.size === 0) return after & ~PIN.prepared;
+  const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
+  return ends ? after | PIN.prepared : after;
 }

@@ -13,6 +13,8 @@ export class SessionTraces implements Traces {
   rolledBack = false;
   /** Something that may have a commit record of its own. */
   wrote = false;
+  /** RESET may have taken the session's own application_name away. */
+  resetsName = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -24,6 +26,7 @@ export class SessionTraces implements Traces {
       for (const name of facts.settings) this.settings.add(name);
     }
     this.allSettings ||= facts.allSettings;
+    if (facts.command === 'reset') this.resetsName ||= facts.allSettings || facts.settings.includes('application_name');
     if (facts.unlisten === 'all') this.unlisten = 'all';
     else if (facts.unlisten !== null && this.unlisten !== 'all') {
       this.unlisten ??= new Set();
@@ -53,6 +56,7 @@ export class SessionTraces implements Traces {
     this.unlisten = null;
     this.rolledBack = false;
     this.wrote = false;
+    this.resetsName = false;
   }
 }
 
