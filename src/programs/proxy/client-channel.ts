@@ -27,6 +27,7 @@ export class ClientChannel {
   readonly #queue: Buffer[] = [];
   #receive: Receive = (bytes, length) => this.#collect(bytes.subarray(0, length));
   #startup = Buffer.alloc(0);
+  #queuedBytes = 0;
   #inLogin = false;
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | null = null;
   #ended: Error | null = null;
@@ -58,6 +59,9 @@ export class ClientChannel {
       const frames = this.#frames.push(chunk);
       if (frames === null) return void this.socket.destroy(new Error('a message of an impossible length'));
       this.#queue.push(...frames);
+      // Nobody has anything to say ahead of its turn.
+      for (const frame of frames) this.#queuedBytes += frame.length;
+      if (this.#queuedBytes > MAX_LOGIN_BYTES) return void this.socket.destroy(new Error('too much during the login'));
     } else {
       if (this.#startup.length + chunk.length > MAX_STARTUP_BYTES + MAX_LOGIN_BYTES) return void this.socket.destroy();
       this.#startup = Buffer.concat([this.#startup, chunk]);
@@ -150,7 +154,10 @@ export class ClientChannel {
   async message(): Promise<Buffer> {
     for (;;) {
       const frame = this.#queue.shift();
-      if (frame !== undefined) return frame;
+      if (frame !== undefined) {
+        this.#queuedBytes -= frame.length;
+        return frame;
+      }
       await this.#more();
     }
   }

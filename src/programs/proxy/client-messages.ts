@@ -279,6 +279,8 @@ export class ClientMessages {
     if (server === null || (open === null && !server.isBusy)) {
       if (session.waitingSince !== 0 || session.handingOver) return false;
       session.sayReady();
+      // Nothing went to the server: what was to be prepared is there already.
+      session.releaseIfFree();
       return true;
     }
     session.inFlight.keep(bytes, from, to);

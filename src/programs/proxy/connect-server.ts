@@ -216,7 +216,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
       case 'ok':
         return;
       case 'md5':
-        if (options.credential.kind !== 'md5') throw new Error(`the server asks for an md5 password of ${options.role}`);
+        if (options.credential.kind !== 'md5') throw unusable(`the server asks for an md5 password of ${options.role}`);
         socket.write(passwordMessage(md5Answer(options.credential.hash, request.salt)));
         break;
       case 'sasl':
@@ -224,6 +224,8 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
         break;
       case 'saslContinue': {
         const answer = await scram?.continue(request.data);
+        if (answer?.ok === false && answer.reason === 'otherVerifier')
+          throw unusable('the password of the role was changed since its clients logged in', 'Log in again.');
         if (answer === undefined || !answer.ok) throw new Error(answer?.message ?? 'SCRAM out of order');
         socket.write(saslResponse(answer.data));
         break;
@@ -232,7 +234,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
         if (scram?.verify(request.data) !== true) throw new Error('the server does not know the verifier of the role');
         break;
       default:
-        throw new Error(`the server asks for an authentication (${request.kind}) that the proxy does not offer`);
+        throw unusable(`the server asks for an authentication (${request.kind}) that the proxy does not offer`);
     }
   }
 }
@@ -240,7 +242,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
 function startScram(options: ConnectOptions, socket: Socket, mechanisms: readonly string[]): ScramClient {
   const { credential, role } = options;
   if (credential.kind !== 'clientKey')
-    throw new Error(`the server asks for the password of ${role}, and no client has shown one`);
+    throw unusable(`the server asks for the SCRAM password of ${role}, and no client has shown one`);
   const certificate = (socket as Partial<TLSSocket>).getPeerCertificate?.()?.raw;
   const channelBinding = certificate === undefined ? null : tlsServerEndPoint(certificate);
   const scram = new ScramClient({ secret: credential, mechanisms, channelBinding });
@@ -248,6 +250,11 @@ function startScram(options: ConnectOptions, socket: Socket, mechanisms: readonl
   if (first === undefined) throw new Error('the server offers no SCRAM that the proxy knows');
   socket.write(saslInitialResponse(first.mechanism, first.data));
   return scram;
+}
+
+/** Trying again would not help. */
+function unusable(message: string, hint?: string): LoginRefused {
+  return new LoginRefused(new Map([['C', '28P01'], ['M', message], ...(hint === undefined ? [] : [['H', hint] as const])]));
 }
 
 async function greet(incoming: Incoming): Promise<Pick<LoggedIn, 'pid' | 'secret' | 'reported'>> {

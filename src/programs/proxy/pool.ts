@@ -1,22 +1,21 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import { sameCredential } from './client-login.ts';
+import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
-import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
+import { type Credential, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { Guests } from './guests.ts';
 import { IdleServers } from './idle-servers.ts';
-import { PreparedOnServer } from './prepared-on-server.ts';
+import { openServer } from './open-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
-import { ServerConnection, toServers } from './server-connection.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
 import { type SessionHome, type SessionStats, sessionStats } from './session-home.ts';
 import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
-const MOST_SIGNATURES = 1000;
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -32,12 +31,11 @@ export class Pool implements SessionHome {
   readonly watch: DatabaseWatch;
   credential: Credential | null = null;
   facts: RoleFacts;
+  /** When `facts` were asked for last. */
+  factsAt = performance.now();
   connecting = 0;
-  /** What servers report after a startup with these parameters; a client can be greeted by it. */
-  readonly greetings = new Map<string, Reported>();
   readonly #world: ProxyWorld;
   readonly #idle = new IdleServers();
-  readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
   #retry: NodeJS.Timeout | null = null;
   #lastRefusal: Refusal | null = null;
   /** The primary that was named last took no connection. */
@@ -73,30 +71,11 @@ export class Pool implements SessionHome {
     return this.#world.isHolding;
   }
 
-  /**
-   * What a server reports to sessions with these startup parameters; a connection is opened for it where none has been yet. Rejects
-   * with a `Refusal`.
-   */
+  /** What a server reports to sessions with these startup parameters, from a connection that is opened for it where there was none. */
   greeting(signature: string, parameters: ReadonlyMap<string, string>): Promise<Reported> {
-    this.#parameters.set(signature, parameters);
-    if (this.#parameters.size > MOST_SIGNATURES) this.#forgetOldest();
-    const known = this.greetings.get(signature);
-    if (known !== undefined) return Promise.resolve(known);
-    const greeted = this.#guests.wait(signature);
+    const greeted = this.#guests.arrive(signature, parameters);
     this.#grow();
     return greeted;
-  }
-
-  /** A client may send anything at its startup. */
-  #forgetOldest(): void {
-    const [oldest = ''] = this.#parameters.keys();
-    this.#parameters.delete(oldest);
-    this.greetings.delete(oldest);
-  }
-
-  #greet(signature: string, reported: Reported): void {
-    this.greetings.set(signature, reported);
-    this.#guests.greet(signature, reported);
   }
 
   checkout(session: ClientSession): ServerConnection | null {
@@ -190,8 +169,8 @@ export class Pool implements SessionHome {
 
   get #limit(): number {
     const { serversPerPool } = this.#world.config.limits;
-    const { connectionLimit } = this.facts;
-    return connectionLimit < 0 ? serversPerPool : Math.min(serversPerPool, connectionLimit);
+    const { connectionLimit, superuser } = this.facts;
+    return connectionLimit < 0 || superuser ? serversPerPool : Math.min(serversPerPool, connectionLimit);
   }
 
   async #open(signature: string): Promise<void> {
@@ -199,15 +178,15 @@ export class Pool implements SessionHome {
     this.connecting += 1;
     this.#world.servers += 1;
     try {
-      const parameters = this.#parameters.get(signature) ?? new Map<string, string>();
+      const parameters = this.#guests.parametersOf(signature);
       const server = await this.#connect(signature, parameters, (closed, why) => this.#closed(closed, why));
       this.servers.add(server);
-      this.#greet(signature, server.reported);
+      this.#guests.greet(signature, server.reported);
       this.#welcome(server);
     } catch (error) {
       this.#world.servers -= 1;
       this.stats.failedConnects += 1;
-      this.#failed(error as Error);
+      this.#failed(error as Error, signature);
     } finally {
       this.connecting -= 1;
     }
@@ -219,33 +198,10 @@ export class Pool implements SessionHome {
     parameters: ReadonlyMap<string, string>,
     onClosed: (server: ServerConnection, why: string) => void,
   ): Promise<ServerConnection> {
-    const { primary, epoch } = this.#world.view;
-    const { credential } = this;
-    const now = performance.now();
-    const signal = this.#world.outdated;
-    if (primary === null || credential === null) throw new Error('there is no primary');
-    const made = await connectServer({
-      address: primary,
-      role: this.role,
-      database: this.database,
-      parameters,
-      credential,
-      tls: this.#world.serverTls(),
-      connectTimeoutMs: this.#world.config.timeouts.connectMs,
-      signal,
-    });
-    const server = new ServerConnection({
-      ...made,
-      epoch,
-      now,
-      address: primary,
-      signature,
-      prepared: new PreparedOnServer(),
-      events: { onClosed },
-    });
-    made.handTo((bytes, length) => server.receive(bytes, length));
+    const { role, database, credential } = this;
+    if (credential === null) throw new Error(`nobody has logged in as ${role}`);
+    const server = await openServer(this.#world, { role, database, credential, signature, parameters, onClosed });
     this.stats.connects += 1;
-    this.#world.measure(server);
     this.#lastRefusal = null;
     this.#isUnreachable = false;
     return server;
@@ -277,15 +233,16 @@ export class Pool implements SessionHome {
     toServers.flush();
   }
 
-  #failed(error: Error): void {
+  #failed(error: Error, signature: string): void {
     if (error instanceof LoginRefused) {
       const code = error.fields.get('C') ?? '08006';
       const message = error.fields.get('M') ?? error.message;
-      this.#lastRefusal = { code, message };
+      const hint = error.fields.get('H');
+      this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
       this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
       // Starting up, shutting down, or full: it may be otherwise soon.
       const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
-      if (!passes) return this.#refuseWaiting(this.#lastRefusal);
+      if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
       this.#isUnreachable ||= code.startsWith('57P');
     } else {
       this.#isUnreachable = true;
@@ -298,12 +255,14 @@ export class Pool implements SessionHome {
     this.#retry.unref();
   }
 
-  #refuseWaiting(why: Refusal): void {
+  /** Those with the startup parameters that were refused: others may be welcome. */
+  #refuseWaiting(why: Refusal, signature: string): void {
     for (const session of [...this.waiting]) {
+      if (session.signature !== signature) continue;
       this.waiting.delete(session);
       session.refused(why);
     }
-    this.#guests.refuse(why);
+    this.#guests.refuse(signature, why);
   }
 
   #closed(server: ServerConnection, why: string): void {
@@ -344,7 +303,7 @@ export class Pool implements SessionHome {
 
   /** What new sessions get has changed: connections are closed as soon as they are free. */
   retire(): void {
-    this.greetings.clear();
+    this.#guests.forget();
     for (const server of [...this.servers]) {
       server.retired = true;
       if (this.#idle.has(server)) server.close('it was retired');
@@ -401,7 +360,20 @@ export class Pool implements SessionHome {
   /** What is true of the role by now; null: it is gone, and its connections go when they are free. */
   update(facts: RoleFacts | null): void {
     if (facts?.digest !== this.facts.digest) this.retire();
-    if (facts !== null) this.facts = facts;
+    if (facts === null) return;
+    this.facts = facts;
+    // A password that is no longer the role's opens nothing more; what it has opened goes on, as PostgreSQL has it.
+    if (this.credential !== null && facts.byCertificate && !isOfVerifier(this.credential, facts.verifier))
+      this.credential = { kind: 'certificate' };
+  }
+
+  /** Why the role cannot have a connection at all; null: it can. */
+  get whyNone(): Refusal | null {
+    const { superuser, connectionLimit, database } = this.facts;
+    if (superuser) return null;
+    if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${this.role}"` };
+    if (database?.connectionLimit !== 0) return null;
+    return { code: '53300', message: `too many connections for database "${this.database}"` };
   }
 
   setCredential(credential: Credential | null): void {

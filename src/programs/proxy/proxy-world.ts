@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import { SessionStates } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
-import type { RoleFacts } from '#domain/ports/roles.ts';
+import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
 import type { Topology, TopologyView } from '#domain/ports/topology.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import { noticeResponse } from '#wire/encode-backend.ts';
@@ -15,6 +15,7 @@ import type { ServerTls } from './connect-server.ts';
 import { DatabaseWatch } from './database-watch.ts';
 import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
+import { RoleWatch } from './role-watch.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { mayCancel } from './session-timeouts.ts';
 import { TRANSACTION } from './transaction-status.ts';
@@ -52,13 +53,21 @@ export class ProxyWorld {
   /** What the servers take, less what is reserved; null before it is known. */
   capacity: number | null = null;
   readonly #topology: Topology;
+  readonly #roles: RoleWatch;
   readonly #watches = new Map<string, DatabaseWatch>();
   readonly #unsubscribe: () => void;
   #view: TopologyView;
   #drained: (() => void)[] = [];
   #outdated = aborter();
 
-  constructor(options: { config: ProxyConfig; topology: Topology; log: ProxyLog; serverTls: () => ServerTls | null }) {
+  constructor(options: {
+    config: ProxyConfig;
+    topology: Topology;
+    roles: Roles;
+    log: ProxyLog;
+    serverTls: () => ServerTls | null;
+  }) {
+    this.#roles = new RoleWatch(options.roles);
     this.config = options.config;
     this.log = options.log;
     this.serverTls = options.serverTls;
@@ -168,7 +177,7 @@ export class ProxyWorld {
       return this.#makeRoom(pool, (other) => other.database === pool.database);
     const roleLimit = Math.min(
       serversPerRole ?? Number.POSITIVE_INFINITY,
-      pool.facts.connectionLimit < 0 ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
+      pool.facts.connectionLimit < 0 || pool.facts.superuser ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
     );
     if (count((other) => other.role === pool.role) >= roleLimit) return this.#makeRoom(pool, (other) => other.role === pool.role);
     if (this.servers >= this.budget) return this.#makeRoom(pool, () => true);
@@ -190,6 +199,7 @@ export class ProxyWorld {
     if (found !== undefined) {
       if (found.facts.digest !== facts.digest) found.retire();
       found.facts = facts;
+      found.factsAt = performance.now();
       return found;
     }
     const pool = new Pool(this, facts, database, this.#watchOf(database));
@@ -286,6 +296,7 @@ export class ProxyWorld {
 
   sweep(now: number): void {
     for (const pool of this.pools.values()) pool.sweep(now);
+    this.#roles.sweep(this.pools.values(), now);
   }
 
   close(): void {
@@ -303,6 +314,6 @@ function aborter(): AbortController {
 }
 
 function databaseLimitOf(facts: RoleFacts): number {
-  const limit = facts.database?.connectionLimit ?? -1;
+  const limit = facts.superuser ? -1 : (facts.database?.connectionLimit ?? -1);
   return limit < 0 ? Number.POSITIVE_INFINITY : limit;
 }

@@ -54,6 +54,7 @@ const KINDS = {
     message: 'there was no primary in time',
     hint: '`matriarch status` says what the cluster waits for.',
   },
+  loginTimeout: { code: '57014', message: 'canceling authentication due to timeout' },
   tooManyClients: { code: '53300', message: 'sorry, too many clients already' },
   shuttingDown: { code: '57P01', message: 'terminating connection due to administrator command' },
   protocol: { code: '08P01', message: 'invalid message' },
