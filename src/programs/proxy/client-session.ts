@@ -18,6 +18,7 @@ import { SessionListening } from './session-listening.ts';
 import { SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
+import { hidesWarnings } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -298,6 +299,11 @@ export class ClientSession implements Borrower {
     this.refused(refusal('cancelled'));
   }
 
+  mustConfirm(group: Group): boolean {
+    const wrote = this.traces.wrote || (this.traces.effects & EFFECT.code) !== 0;
+    return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(this);
+  }
+
   onDeallocated(): void {
     this.preparing.clear();
   }
@@ -322,9 +328,10 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
+    // What its last transaction left behind was still being read: it is as lost as what a pin stands for.
+    const isPinned = (this.pins & ~PIN.listening) !== 0 || this.probing;
     this.probing = false;
     this.listening.lost();
-    const isPinned = (this.pins & ~PIN.listening) !== 0;
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.loss.of(server, why);

@@ -40,6 +40,8 @@ export class Group {
   /** The server warned that a commit in it is not on its standby; what follows must not look like success. */
   doubtful = false;
   failed: Buffer | null = null;
+  /** The client has been told that it failed: the rest of the answer is not passed on. */
+  isMuted = false;
 
   constructor(flags: number, synced: boolean, question: Question | null) {
     this.flags = flags;

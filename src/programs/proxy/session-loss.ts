@@ -40,7 +40,8 @@ export class SessionLoss {
   of(server: ServerConnection, why: string): void {
     const session = this.#session;
     const inside = server.status !== TRANSACTION.idle;
-    const groups = server.expected.filter((group) => group.question === null);
+    const unanswered = server.expected.filter((group) => group.question === null);
+    const groups = server.confirming === null ? unanswered : [server.confirming, ...unanswered];
     if (groups.length > 0 || inside) {
       const canRepeat = !inside && this.#isLostWithOthers(server) && session.inFlight.isWhole;
       if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat(groups);

@@ -11,12 +11,15 @@ export class SessionTraces implements Traces {
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
   rolledBack = false;
+  /** Something that may have a commit record of its own. */
+  wrote = false;
   /** RESET may have taken the session's own application_name away. */
   resetsName = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
     this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects;
+    this.wrote ||= (facts.effects & EFFECT.writes) !== 0 && (facts.statements !== 1 || !WITHOUT_COMMIT.has(facts.command));
     if ((facts.effects & SPECIAL) === 0) return;
     if (facts.settings.length > 0) {
       if (this.settings === NONE) this.settings = new Set();
@@ -52,9 +55,16 @@ export class SessionTraces implements Traces {
     this.allSettings = false;
     this.unlisten = null;
     this.rolledBack = false;
+    this.wrote = false;
     this.resetsName = false;
   }
 }
+
+/** Commands that write nothing; COMMIT and ROLLBACK may be of a prepared transaction. */
+const WITHOUT_COMMIT: ReadonlySet<string> = new Set([
+  ...['set', 'reset', 'show', 'begin', 'start', 'savepoint', 'release', 'discard', 'deallocate', 'listen', 'unlisten'],
+  ...['fetch', 'move', 'close'],
+]);
 
 const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval;
 const NONE: Set<string> = new Set();
