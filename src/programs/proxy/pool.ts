@@ -360,6 +360,7 @@ export class Pool implements SessionHome {
       const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
       if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
     } else {
+      this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }
     this.#retry ??= setTimeout(() => {
