@@ -10,6 +10,7 @@ export const PIN = {
   unreadable: 1 << 7,
   privileged: 1 << 8,
   backend: 1 << 9,
+  prepared: 1 << 10,
 } as const;
 
 export type PinReason = keyof typeof PIN;
@@ -25,6 +26,7 @@ export const PIN_REASONS: Readonly<Record<PinReason, string>> = {
   listening: 'LISTEN, until the shared listener has taken it over',
   unreadable: 'session state that could not be read',
   backend: 'state of the server process that nobody can read',
+  prepared: 'statements of PREPARE that may name temporary tables which are gone',
   privileged: 'a setting that the role itself may not make',
 };
 

@@ -228,7 +228,7 @@ export class ClientMessages {
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
         // Behind an error of its COPY a client may still be sending; PostgreSQL passes that over as well.
-        if (session.server !== null && session.server.isBusy) toServers.pass(bytes, from, to);
+        if (session.server?.isBusy) toServers.pass(bytes, from, to);
         return true;
       case FRONTEND.sync:
         return this.#sync(bytes, from, to);
@@ -277,13 +277,15 @@ export class ClientMessages {
     const session = this.#session;
     const { server, open } = session;
     if (server === null || (open === null && !server.isBusy)) {
-      if (session.waitingSince !== 0 || session.isHandingOver) return false;
+      if (session.waitingSince !== 0 || session.handingOver) return false;
       session.sayReady();
       return true;
     }
     session.inFlight.keep(bytes, from, to);
-    if (open === null) server.expected.push(new Group(GROUP.reads, true, null));
-    else open.synced = true;
+    const group = open ?? new Group(GROUP.reads, true, null);
+    if (open === null) server.expected.push(group);
+    group.synced = true;
+    group.endsAt = session.inFlight.end;
     session.open = null;
     toServers.pass(bytes, from, to);
     return true;

@@ -31,6 +31,8 @@ export class Group {
   /** Its Sync has been sent; always true for a Query. */
   synced: boolean;
   readonly question: Question | null;
+  /** Where it ends in what is kept of the messages in flight. */
+  endsAt = 0;
   parses: Preparation[] | null = null;
   closes: Preparation[] | null = null;
   /** The server warned that a commit in it is not on its standby; what follows must not look like success. */

@@ -1,31 +1,22 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import type { Hazards } from '#sql/hazards.ts';
 import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
-import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
+import { type Credential, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
-import { PreparedOnServer } from './prepared-on-server.ts';
+import { Guests } from './guests.ts';
+import { IdleServers } from './idle-servers.ts';
+import { openServer } from './open-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
-import { ServerConnection, toServers } from './server-connection.ts';
-import type { SessionHome, SessionStats } from './session-home.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+import { type SessionHome, type SessionStats, sessionStats } from './session-home.ts';
 import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
-/** How deep in the pile a connection is looked for that already is in the state of the session. */
-const LOOK_DEEP = 8;
-
-/** A client that has logged in and waits for what its first server reports. */
-interface Guest {
-  readonly signature: string;
-  readonly resolve: (reported: Reported) => void;
-  readonly reject: (why: Refusal) => void;
-  readonly since: number;
-}
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
 export class Pool implements SessionHome {
@@ -43,14 +34,13 @@ export class Pool implements SessionHome {
   /** When `facts` were asked for last. */
   factsAt = performance.now();
   connecting = 0;
-  /** What servers report after a startup with these parameters; a client can be greeted by it. */
-  readonly greetings = new Map<string, Reported>();
   readonly #world: ProxyWorld;
-  readonly #idle: ServerConnection[] = [];
-  readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
+  readonly #idle = new IdleServers();
   #retry: NodeJS.Timeout | null = null;
   #lastRefusal: Refusal | null = null;
-  #guests: Guest[] = [];
+  /** The primary that was named last took no connection. */
+  #isUnreachable = false;
+  readonly #guests = new Guests();
 
   constructor(world: ProxyWorld, facts: RoleFacts, database: string, watch: DatabaseWatch) {
     this.#world = world;
@@ -58,23 +48,7 @@ export class Pool implements SessionHome {
     this.database = database;
     this.facts = facts;
     this.watch = watch;
-    this.stats = {
-      transactions: 0,
-      latency: world.latency,
-      errors: new Map(),
-      bytesFromClients: 0,
-      statements: 0,
-      pinned: new Map(),
-      probes: 0,
-      handOvers: 0,
-      lostTransactions: 0,
-      retriedReads: 0,
-      unknownOutcomes: 0,
-      preparedHits: 0,
-      preparedMisses: 0,
-      connects: 0,
-      failedConnects: 0,
-    };
+    this.stats = { ...sessionStats(world.latency), connects: 0, failedConnects: 0 };
   }
 
   get states(): SessionStates {
@@ -86,59 +60,27 @@ export class Pool implements SessionHome {
   }
 
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.size;
   }
 
   get oldestIdleSince(): number {
-    return this.#idle[0]?.idleSince ?? Number.POSITIVE_INFINITY;
-  }
-
-  hazards(): Hazards {
-    return this.watch.hazards;
-  }
-
-  customSettings(named: ReadonlySet<string>): readonly string[] {
-    this.watch.noteSettings(named);
-    return this.watch.customSettings;
+    return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY;
   }
 
   isHolding(): boolean {
     return this.#world.isHolding;
   }
 
-  catalogChanged(): void {
-    this.watch.changed();
-  }
-
-  get generation(): number {
-    return this.watch.generation;
-  }
-
-  /**
-   * What a server reports to sessions with these startup parameters; a connection is opened for it where none has been yet. Rejects
-   * with a `Refusal`.
-   */
+  /** What a server reports to sessions with these startup parameters, from a connection that is opened for it where there was none. */
   greeting(signature: string, parameters: ReadonlyMap<string, string>): Promise<Reported> {
-    this.#parameters.set(signature, parameters);
-    const known = this.greetings.get(signature);
-    if (known !== undefined) return Promise.resolve(known);
-    const { promise, resolve, reject } = Promise.withResolvers<Reported>();
-    this.#guests.push({ signature, resolve, reject, since: performance.now() });
+    const greeted = this.#guests.arrive(signature, parameters);
     this.#grow();
-    return promise;
+    return greeted;
   }
-
-  #greet(signature: string, reported: Reported): void {
-    this.greetings.set(signature, reported);
-    for (const guest of this.#guests.filter((one) => one.signature === signature)) guest.resolve(reported);
-    this.#guests = this.#guests.filter((one) => one.signature !== signature);
-  }
-
-  // --- sessions ---------------------------------------------------------------------------------------------------------------
 
   checkout(session: ClientSession): ServerConnection | null {
     if (this.waiting.size === 0 && this.#world.canStart) {
-      const server = this.#takeIdle(session);
+      const server = this.#idle.take(session);
       if (server !== null) return server;
     }
     if (this.waiting.size >= this.#world.config.limits.waitingPerPool) {
@@ -159,45 +101,6 @@ export class Pool implements SessionHome {
     this.#world.ended(session);
   }
 
-  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
-    this.watch.notifications.takeOver(session, server, done);
-  }
-
-  isShared(session: ClientSession, channel: string): boolean {
-    return this.watch.notifications.has(session, channel);
-  }
-
-  sharedChannels(session: ClientSession): string[] {
-    return this.watch.notifications.channelsOf(session);
-  }
-
-  unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
-    this.watch.notifications.unsubscribe(session, channels);
-  }
-
-  /** The one that it had last, or one in its state, or the one used last; null when none is free. */
-  #takeIdle(session: ClientSession): ServerConnection | null {
-    const idle = this.#idle;
-    let best = -1;
-    for (let at = idle.length - 1; at >= 0; at--) {
-      const server = idle[at] as ServerConnection;
-      if (server.signature !== session.signature) continue;
-      if (server.lastBorrower === session) {
-        best = at;
-        break;
-      }
-      if (best < 0 || (server.session === session.state && (idle[best] as ServerConnection).session !== session.state)) best = at;
-      if (idle.length - at > LOOK_DEEP) break;
-    }
-    if (best < 0) return null;
-    const server = idle[best] as ServerConnection;
-    if (best === idle.length - 1) idle.pop();
-    else idle.splice(best, 1);
-    return server;
-  }
-
-  // --- servers ----------------------------------------------------------------------------------------------------------------
-
   release(server: ServerConnection): void {
     if (server.closed) return;
     if (server.cancels > 0) {
@@ -212,7 +115,7 @@ export class Pool implements SessionHome {
     server.idleSince = performance.now();
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
-      this.#idle.push(server);
+      this.#idle.add(server);
       if (this.waiting.size > 0) this.#grow();
       this.#world.released(this);
       return;
@@ -247,17 +150,17 @@ export class Pool implements SessionHome {
     if (!this.#world.canStart) return;
     for (;;) {
       const first = this.waiting.values().next().value;
-      const server = first === undefined ? null : this.#takeIdle(first);
+      const server = first === undefined ? null : this.#idle.take(first);
       if (first === undefined || server === null) break;
       this.waiting.delete(first);
       this.#world.waited(first);
       first.granted(server);
     }
-    const first = this.waiting.values().next().value ?? this.#guests[0];
-    if (first === undefined || this.connecting >= this.waiting.size + this.#guests.length || this.#retry !== null) return;
+    const first = this.waiting.values().next().value ?? this.#guests.first;
+    if (first === undefined || this.connecting >= this.waiting.size + this.#guests.size || this.#retry !== null) return;
     if (this.servers.size + this.connecting >= this.#limit) {
       // All are of another startup: the one that is free the longest makes room.
-      this.#idle[0]?.close('it made room for a session with other startup parameters');
+      this.#idle.oldest?.close('it made room for a session with other startup parameters');
       if (this.servers.size + this.connecting >= this.#limit) return;
     }
     if (!this.#world.mayOpen(this)) return;
@@ -275,10 +178,10 @@ export class Pool implements SessionHome {
     this.connecting += 1;
     this.#world.servers += 1;
     try {
-      const parameters = this.#parameters.get(signature) ?? new Map<string, string>();
+      const parameters = this.#guests.parametersOf(signature);
       const server = await this.#connect(signature, parameters, (closed, why) => this.#closed(closed, why));
       this.servers.add(server);
-      this.#greet(signature, server.reported);
+      this.#guests.greet(signature, server.reported);
       this.#welcome(server);
     } catch (error) {
       this.#world.servers -= 1;
@@ -295,31 +198,12 @@ export class Pool implements SessionHome {
     parameters: ReadonlyMap<string, string>,
     onClosed: (server: ServerConnection, why: string) => void,
   ): Promise<ServerConnection> {
-    const { primary, epoch } = this.#world.view;
-    const { credential } = this;
-    if (primary === null || credential === null) throw new Error('there is no primary');
-    const made = await connectServer({
-      address: primary,
-      role: this.role,
-      database: this.database,
-      parameters,
-      credential,
-      tls: this.#world.serverTls(),
-      connectTimeoutMs: this.#world.config.timeouts.connectMs,
-    });
-    const server = new ServerConnection({
-      ...made,
-      epoch,
-      now: performance.now(),
-      address: primary,
-      signature,
-      prepared: new PreparedOnServer(),
-      events: { onClosed },
-    });
-    made.handTo((bytes, length) => server.receive(bytes, length));
+    const { role, database, credential } = this;
+    if (credential === null) throw new Error(`nobody has logged in as ${role}`);
+    const server = await openServer(this.#world, { role, database, credential, signature, parameters, onClosed });
     this.stats.connects += 1;
-    this.#world.measure(server);
     this.#lastRefusal = null;
+    this.#isUnreachable = false;
     return server;
   }
 
@@ -359,8 +243,10 @@ export class Pool implements SessionHome {
       // Starting up, shutting down, or full: it may be otherwise soon.
       const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
       if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
+      this.#isUnreachable ||= code.startsWith('57P');
     } else {
       this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
+      this.#isUnreachable = true;
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }
     this.#retry ??= setTimeout(() => {
@@ -377,29 +263,32 @@ export class Pool implements SessionHome {
       this.waiting.delete(session);
       session.refused(why);
     }
-    const refused = this.#guests.filter((guest) => guest.signature === signature);
-    this.#guests = this.#guests.filter((guest) => guest.signature !== signature);
-    for (const guest of refused) guest.reject(why);
+    this.#guests.refuse(signature, why);
   }
 
   #closed(server: ServerConnection, why: string): void {
     this.servers.delete(server);
     this.#world.servers -= 1;
     this.#world.bytesToClients += server.bytesIn;
-    const at = this.#idle.indexOf(server);
-    if (at >= 0) this.#idle.splice(at, 1);
+    this.#idle.remove(server);
     const borrower = server.borrower as ClientSession | null;
+    // Those beside it are probably gone as well, and a statement that is sent again should not find that out.
+    if (borrower !== null) this.#world.doubt(server.epoch);
     borrower?.lost(server, why);
     this.watch.serverClosed(server);
     this.#grow();
     this.#world.released(this);
   }
 
-  // --- from the outside -------------------------------------------------------------------------------------------------------
-
   /** There is a primary again, or a budget. */
   wake(): void {
-    this.#grow();
+    clearTimeout(this.#retry ?? undefined);
+    this.#retry = null;
+    let before: number;
+    do {
+      before = this.connecting;
+      this.#grow();
+    } while (this.connecting > before);
   }
 
   /** Connections of older epochs are cut. */
@@ -408,25 +297,30 @@ export class Pool implements SessionHome {
       if (!this.#world.isCurrent(server.epoch)) server.close('its server is not the primary any more');
   }
 
+  /** Connections that are free are closed. */
+  closeIdle(): void {
+    for (const server of this.#idle.all()) server.close('another connection to its server was lost');
+  }
+
   /** What new sessions get has changed: connections are closed as soon as they are free. */
   retire(): void {
-    this.greetings.clear();
+    this.#guests.forget();
     for (const server of [...this.servers]) {
       server.retired = true;
-      if (this.#idle.includes(server)) server.close('it was retired');
+      if (this.#idle.has(server)) server.close('it was retired');
     }
   }
 
   /** Closes the connection that has been free the longest. */
   giveUpOne(): boolean {
-    const server = this.#idle[0];
+    const server = this.#idle.oldest;
     server?.close('it made room for another pool');
     return server !== undefined;
   }
 
   sweep(now: number): void {
     const { waitMs, waitNoticeMs, holdMs, serverIdleMs } = this.#world.config.timeouts;
-    const patience = this.#world.canStart ? waitMs : holdMs;
+    const patience = this.#hasPrimary ? waitMs : holdMs;
     let place = 0;
     for (const session of this.waiting) {
       place += 1;
@@ -436,23 +330,25 @@ export class Pool implements SessionHome {
         session.refused(this.#whyInVain(place));
       } else if (waitNoticeMs > 0 && waitedMs > waitNoticeMs && !session.noticed) {
         session.noticed = true;
-        this.#world.notice(session, place, this.waiting.size);
+        this.#world.notice(session, place, this.waiting.size, this.#hasPrimary);
       }
     }
-    for (const guest of this.#guests.filter((one) => patience > 0 && now - one.since > patience)) {
-      this.#guests.splice(this.#guests.indexOf(guest), 1);
-      guest.reject(this.#whyInVain(1));
-    }
+    if (patience > 0) this.#guests.refuseOlderThan(now - patience, () => this.#whyInVain(1));
     if (this.watch.isDue(now) && this.#world.canStart) {
-      const server = this.#idle.pop();
+      const server = this.#idle.takeLast();
       if (server !== undefined) this.#learnAgain(server);
     }
-    const oldest = this.#idle[0];
+    const oldest = this.#idle.oldest;
     if (oldest !== undefined && serverIdleMs > 0 && now - oldest.idleSince > serverIdleMs) oldest.close('it was not used');
   }
 
+  /** One that is only named, since nobody is left to say otherwise, is none. */
+  get #hasPrimary(): boolean {
+    return this.#world.canStart && !(this.#isUnreachable && this.servers.size === 0);
+  }
+
   #whyInVain(place: number): Refusal {
-    if (!this.#world.canStart) return refusal('noPrimary');
+    if (!this.#hasPrimary) return refusal('noPrimary', this.#lastRefusal?.message);
     return (
       this.#lastRefusal ??
       refusal(

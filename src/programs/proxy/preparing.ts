@@ -1,11 +1,12 @@
-import { readStatement } from '#sql/read-statement.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
+import { readStatement } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP, Group, type Preparation } from './group.ts';
+import { noteStatement, noteUnknown } from './note-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
@@ -49,12 +50,13 @@ export class Preparing {
 
   query(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const facts = readStatement(bytes, from + 5, to - 1, session.home.hazards());
-    const group = new Group(session.note(facts), true, null);
+    const facts = readStatement(bytes, from + 5, to - 1, session.home.watch.hazards);
+    const group = new Group(noteStatement(session, facts), true, null);
     server.expected.push(group);
     server.unnamed = null;
     this.#unnamed = null;
     session.inFlight.keep(bytes, from, to);
+    group.endsAt = session.inFlight.end;
     if (facts.named === null) return toServers.pass(bytes, from, to);
     const rewritten = this.#inServersTerms(server, facts, bytes, from, to);
     if (rewritten === null) toServers.pass(bytes, from, to);
@@ -104,7 +106,7 @@ export class Preparing {
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
-    const hazards = session.home.hazards();
+    const hazards = session.home.watch.hazards;
     if (nameEnd === from + 5)
       return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
@@ -116,15 +118,21 @@ export class Preparing {
     }
     const known = this.#names.get(name);
     if (known !== undefined) return this.#parseAgain(server, known, message);
-    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, session.home.generation, hazards);
+    const statement = session.home.statements.intern(
+      message,
+      nameEnd + 1 - from,
+      session.state,
+      session.home.watch.generation,
+      hazards,
+    );
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
       if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
         return this.#sayParsed(name, statement);
-      return this.#prepare(server, name, statement, true);
+      return this.#prepare(server, name, statement, message, true);
     }
     session.home.stats.preparedMisses += 1;
-    this.#prepare(server, name, statement, false);
+    this.#prepare(server, name, statement, message, false);
   }
 
   /** The server has it already, and nothing is ahead of the answer. */
@@ -144,10 +152,10 @@ export class Preparing {
     toServers.add(renameParse(message, known.name));
   }
 
-  #prepare(server: ServerConnection, name: string, statement: Statement, again: boolean): void {
+  #prepare(server: ServerConnection, name: string, statement: Statement, message: Buffer, again: boolean): void {
     const session = this.#session;
     const group = session.group(server);
-    session.inFlight.spoil();
+    session.inFlight.keep(message, 0, message.length);
     if (again) this.#closeSilently(server, group, statement);
     else this.#makeRoom(server, group);
     this.#names.set(name, statement);
@@ -175,7 +183,7 @@ export class Preparing {
 
   #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.note(facts);
+    const flags = noteStatement(session, facts);
     const group = session.group(server);
     group.flags = merge(group.flags, flags);
     const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
@@ -217,7 +225,10 @@ export class Preparing {
       toServers.add(close('S', ''));
     } else {
       group.parses ??= [];
-      group.parses.push(prepared(() => this.#forgetUnnamed(server, mine), true));
+      const undo = () => {
+        if (server.unnamed === mine) server.unnamed = null;
+      };
+      group.parses.push(prepared(undo, true));
       toServers.add(mine.message);
     }
     server.unnamed = mine;
@@ -229,9 +240,9 @@ export class Preparing {
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
-    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.hazards());
+    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.watch.hazards);
     // Without a text: what SQL's PREPARE has made, perhaps.
-    const flags = facts === undefined ? session.noteUnknown() : session.note(facts);
+    const flags = facts === undefined ? noteUnknown(session) : noteStatement(session, facts);
     const group = session.group(server);
     group.flags = merge(group.flags, flags);
     session.inFlight.keep(bytes, from, to);
@@ -293,14 +304,13 @@ export class Preparing {
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));
-    this.#session.inFlight.spoil();
     toServers.pass(bytes, from, to);
   }
 
   /** A function by its number: what it does is not known. */
   call(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.noteUnknown();
+    const flags = noteUnknown(session);
     session.inFlight.spoil();
     server.expected.push(new Group(flags, true, null));
     toServers.pass(bytes, from, to);

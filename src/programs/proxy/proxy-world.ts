@@ -1,3 +1,5 @@
+import { timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
@@ -15,9 +17,12 @@ import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
 import { RoleWatch } from './role-watch.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { mayCancel } from './session-timeouts.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const CANCEL_TIMEOUT_MS = 2000;
+const CANCEL_AGAIN_MS = 5;
+const CANCEL_ATTEMPTS = 100;
 /** Until the servers have said how many connections they take. */
 const FIRST_BUDGET = 50;
 /** The rest is for people, tools and other proxies. */
@@ -53,6 +58,7 @@ export class ProxyWorld {
   readonly #unsubscribe: () => void;
   #view: TopologyView;
   #drained: (() => void)[] = [];
+  #outdated = aborter();
 
   constructor(options: {
     config: ProxyConfig;
@@ -83,6 +89,11 @@ export class ProxyWorld {
     return !this.isHolding;
   }
 
+  /** Aborted when another primary is known. */
+  get outdated(): AbortSignal {
+    return this.#outdated.signal;
+  }
+
   isCurrent(epoch: number): boolean {
     return epoch === this.#view.epoch;
   }
@@ -92,6 +103,8 @@ export class ProxyWorld {
     this.#view = view;
     if (view.epoch !== before.epoch) {
       this.log.info({ epoch: view.epoch, primary: view.primary?.name ?? null }, 'a new primary');
+      this.#outdated.abort();
+      this.#outdated = aborter();
       for (const pool of this.pools.values()) pool.cut();
       for (const watch of this.#watches.values()) watch.notifications.moved();
     }
@@ -102,6 +115,11 @@ export class ProxyWorld {
       }
     }
     return view.holding ? this.#drain() : undefined;
+  }
+
+  /** A connection to the primary was lost in the midst of something. */
+  doubt(epoch: number): void {
+    if (this.isCurrent(epoch)) for (const pool of this.pools.values()) pool.closeIdle();
   }
 
   /** Resolves when no transaction is open and nothing is unanswered. */
@@ -217,30 +235,32 @@ export class ProxyWorld {
     this.latency.wait.observe((performance.now() - session.waitingSince) * 1000);
   }
 
-  notice(session: ClientSession, place: number, of: number): void {
+  notice(session: ClientSession, place: number, of: number, hasPrimary: boolean): void {
     toClients.open(session.socket);
     toClients.add(
       noticeResponse({
         severity: 'NOTICE',
         code: '00000',
-        message: this.canStart ? 'waiting for a server connection' : 'waiting for a primary',
+        message: hasPrimary ? 'waiting for a server connection' : 'waiting for a primary',
         detail: `It is number ${place} of ${of} in line.`,
       }),
     );
     toClients.flush();
   }
 
-  /** The client asks by its own key. */
-  cancelBy(pid: number, secret: Buffer): void {
+  /** The client asks by its own key. What the proxy itself asks at this moment is let through first. */
+  cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): void {
     const session = this.sessions.get(pid);
-    if (session === undefined || !session.secret.equals(secret)) return;
+    if (session === undefined || session.secret.length !== secret.length || !timingSafeEqual(session.secret, secret)) return;
     const { server } = session;
-    if (server === null || !server.isBusy || !session.mayCancel) {
+    if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
+      setTimeout(() => this.cancelBy(pid, secret, attempts - 1), CANCEL_AGAIN_MS).unref();
+    } else if (server?.isBusy === true && mayCancel(session)) {
+      this.cancel(server);
+    } else {
       this.cancelsDropped += 1;
       session.cancelWait();
-      return;
     }
-    this.cancel(server);
   }
 
   /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. */
@@ -284,6 +304,13 @@ export class ProxyWorld {
     for (const watch of this.#watches.values()) watch.close();
     for (const pool of this.pools.values()) pool.close();
   }
+}
+
+/** As many connections as are being opened listen to it. */
+function aborter(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 function databaseLimitOf(facts: RoleFacts): number {

@@ -177,6 +177,7 @@ export class Reception {
   /** A connection of its own, byte by byte. */
   async #replicate(channel: ClientChannel, { parameters, database }: Request, { facts, credential }: Admitted): Promise<void> {
     const { primary } = this.#world.view;
+    const signal = this.#world.outdated;
     if (primary === null) throw new LoginError(refusal('noPrimary'));
     if (credential === null) throw new LoginError({ code: '28000', message: 'replication takes a password' });
     const startup = new Map([...parameters].filter(([name]) => name !== 'user' && name !== 'database'));
@@ -188,7 +189,12 @@ export class Reception {
       credential,
       tls: this.#world.serverTls(),
       connectTimeoutMs: this.#world.config.timeouts.connectMs,
+      signal,
     });
+    // A server that was replaced and hangs would never end it.
+    const cut = () => server.socket.destroy();
+    signal.addEventListener('abort', cut);
+    server.socket.once('close', () => signal.removeEventListener('abort', cut));
     const { fromClient, fromServer } = passThrough(channel.socket, server.socket);
     server.handTo(fromServer);
     this.#entering.delete(channel);

@@ -27,8 +27,6 @@ export interface Borrower {
   onReady(group: Group): void;
   /** A question of the proxy has been answered, and nothing else is under way. */
   onQuiet(): void;
-  /** The server asks for COPY data, or takes them no more. */
-  onCopyIn(active: boolean): void;
   /** What the client has been told of the parameters. */
   reported: Reported;
   /** DEALLOCATE ALL or DISCARD ALL has been done for it. */
@@ -61,7 +59,7 @@ export class ServerConnection {
   status: number = TRANSACTION.idle;
   borrower: Borrower | null = null;
   lastBorrower: object | null = null;
-  /** Whose numbers its sequences have given last. */
+  /** Who drew from sequences on it last, as far as can be known. */
   numbersOf: object | null = null;
   /** Set by whoever waits for `cancels` to arrive. */
   onCancelled: (() => void) | null = null;
@@ -214,10 +212,6 @@ export class ServerConnection {
         break;
       case BACKEND.notificationResponse:
         return this.#notified(Buffer.from(bytes.subarray(from, to)));
-      case BACKEND.copyInResponse:
-      case BACKEND.copyBothResponse:
-        this.borrower?.onCopyIn(true);
-        break;
       case BACKEND.errorResponse:
         return this.#error(group, bytes, from, to);
       case BACKEND.noticeResponse:

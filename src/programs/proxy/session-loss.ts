@@ -17,8 +17,8 @@ export class SessionLoss {
   #owed: Refusal | null = null;
   /** The client knows, and has not ended the transaction. */
   #told = false;
-  /** Reads that were sent again since the last answer: a statement that ends its server must not end them all. */
-  #repeated = false;
+  /** When the server of a read was lost that has been sent again and not been answered; 0: there is none. */
+  #lostAt = 0;
 
   constructor(session: ClientSession) {
     this.#session = session;
@@ -33,7 +33,7 @@ export class SessionLoss {
   }
 
   answered(): void {
-    this.#repeated = false;
+    this.#lostAt = 0;
   }
 
   /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
@@ -42,16 +42,25 @@ export class SessionLoss {
     const inside = server.status !== TRANSACTION.idle;
     const groups = server.expected.filter((group) => group.question === null);
     if (groups.length > 0 || inside) {
-      const canRepeat = !inside && !this.#repeated && session.inFlight.isWhole;
-      if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat();
+      const canRepeat = !inside && this.#isLostWithOthers(server) && session.inFlight.isWhole;
+      if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat(groups);
       this.#tell(groups, inside, why);
     }
     session.goOn();
   }
 
-  #repeat(): void {
+  /**
+   * All connections to a server that ends are lost, one after the other: a read may meet several of them. On one that was opened since
+   * it is the read that may end its server, and must not end them all.
+   */
+  #isLostWithOthers(server: ServerConnection): boolean {
+    return this.#lostAt === 0 || server.openedAt < this.#lostAt;
+  }
+
+  #repeat(groups: readonly Group[]): void {
     const session = this.#session;
-    this.#repeated = true;
+    if (this.#lostAt === 0) this.#lostAt = performance.now();
+    for (const group of groups) group.undoUnconfirmed();
     session.home.stats.retriedReads += 1;
     session.traces.clear();
     session.waitingSince = 0;
@@ -81,7 +90,6 @@ export class SessionLoss {
       else session.skipping = true;
     }
     session.open = null;
-    session.copyIn = false;
     toClients.flush();
   }
 

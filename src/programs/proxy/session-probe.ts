@@ -1,10 +1,10 @@
 import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import { MARKER } from './notifications.ts';
 import type { ServerConnection } from './server-connection.ts';
 
 /**
@@ -15,12 +15,12 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const { home } = session;
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
-  if ((session.pins & PIN.temporary) !== 0) traces.effects |= EFFECT.code;
-  const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
+  if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
+  const probe = probeFor(traces, session.pins, session.login, home.watch.settingsBeside(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
   let row: readonly (string | null)[] | undefined;
-  server.ask(`SET LOCAL statement_timeout = 0; ${probe.sql}`, {
+  server.ask(probe.sql, {
     onRow: (message) => {
       row = readDataRow(message);
     },
@@ -29,7 +29,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (session.server !== server) return;
       const found = error === null && row !== undefined ? probe.read(row, session.state, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
-      else learn(session, server, found);
+      else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       session.releaseIfFree();
     },
   });
@@ -37,17 +37,22 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
 
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
   const { home } = session;
-  // Connections are opened without any client's own application_name: it is set on them, and RESET ALL takes it away.
+  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away. Empty: that was it.
   const name = session.initial.settings.get('application_name');
-  const isKept = name === undefined || state.settings.has('application_name');
+  const isKept = name === undefined || (state.settings.get('application_name') ?? '') !== '';
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
   if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
   server.session = restored;
   session.state = restored;
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
-  session.pins = pins;
-  session.listensHere = channels.filter((channel) => !channel.startsWith(MARKER));
-  if (session.listensHere.length > 0) session.pins |= PIN.listening;
-  else if (!session.isMoving) session.pins &= ~PIN.listening;
+  session.pins = withPrepared(session.pins, pins, state);
+  session.listening.found(channels);
+}
+
+/** What PREPARE made while there were temporary tables may name them, and cannot be made again elsewhere when they are gone. */
+function withPrepared(before: number, after: number, { prepared }: SessionState): number {
+  if (prepared.size === 0) return after & ~PIN.prepared;
+  const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
+  return ends ? after | PIN.prepared : after;
 }

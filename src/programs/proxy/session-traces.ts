@@ -1,3 +1,4 @@
+import { PIN } from '#core/pool/pins.ts';
 import { PROBED, type Traces, UNPINNING } from '#core/pool/probe.ts';
 import { ANY_EFFECT, EFFECT } from '#sql/effects.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
@@ -10,6 +11,8 @@ export class SessionTraces implements Traces {
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
   rolledBack = false;
+  /** RESET may have taken the session's own application_name away. */
+  resetsName = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -20,6 +23,7 @@ export class SessionTraces implements Traces {
       for (const name of facts.settings) this.settings.add(name);
     }
     this.allSettings ||= facts.allSettings;
+    if (facts.command === 'reset') this.resetsName ||= facts.allSettings || facts.settings.includes('application_name');
     if (facts.unlisten === 'all') this.unlisten = 'all';
     else if (facts.unlisten !== null && this.unlisten !== 'all') {
       this.unlisten ??= new Set();
@@ -30,6 +34,8 @@ export class SessionTraces implements Traces {
 
   /** The server has to be asked before anybody else gets the connection. */
   isProbeDue(pins: number): boolean {
+    // A statement_timeout of the session's own may have cut the last probe off.
+    if ((pins & PIN.unreadable) !== 0) return true;
     return (this.effects & (pins === 0 ? PROBED : PROBED | UNPINNING)) !== 0;
   }
 
@@ -46,6 +52,7 @@ export class SessionTraces implements Traces {
     this.allSettings = false;
     this.unlisten = null;
     this.rolledBack = false;
+    this.resetsName = false;
   }
 }
 

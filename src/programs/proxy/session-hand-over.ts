@@ -1,0 +1,37 @@
+import { handOver } from '#core/pool/hand-over.ts';
+import { quoteLiteral } from '#sql/quote.ts';
+import type { ClientSession } from './client-session.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+
+/**
+ * Makes a connection that another session used ready for this one, ahead of its messages. What cannot fail goes in the same packet;
+ * behind anything else the session waits.
+ */
+export function handOverTo(session: ClientSession, server: ServerConnection): void {
+  const { settings, certain, statements } = handOver(server.session, session.state);
+  const { stats } = session.home;
+  server.session = session.state;
+  if (settings !== '') {
+    session.handingOver ||= !certain;
+    const askedAt = performance.now();
+    server.ask(settings, {
+      onDone: (error) => {
+        stats.handOvers += 1;
+        stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
+        session.handedOver(server, error);
+      },
+    });
+  }
+  for (const text of statements) server.ask(text, { onDone: () => {} });
+  if (!certain) toServers.flush();
+}
+
+/**
+ * Connections are opened without any client's application_name, which is set on them: RESET inside a transaction gives what the startup
+ * of the connection gave, not what that of the client did.
+ */
+export function restoreName(session: ClientSession, server: ServerConnection): void {
+  session.traces.resetsName = false;
+  const name = session.initial.settings.get('application_name');
+  if (name !== undefined) server.ask(`SET application_name = ${quoteLiteral(name)}`, { onDone: () => session.report(server) });
+}
