@@ -93,7 +93,7 @@ export class Pool implements SessionHome {
   }
 
   withdraw(session: ClientSession): void {
-    this.waiting.delete(session);
+    if (this.waiting.delete(session)) this.#grow();
   }
 
   ended(session: ClientSession): void {
