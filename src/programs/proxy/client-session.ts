@@ -74,6 +74,8 @@ export class ClientSession implements Borrower {
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   handingOver = false;
+  /** Answered while a large message of the client's was still on its way. */
+  #late: Group | null = null;
   probing = false;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
@@ -123,6 +125,8 @@ export class ClientSession implements Borrower {
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
     const server = this.home.checkout(this);
+    // It may have been served in line just now.
+    if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
     this.#take(server);
     return !this.handingOver;
@@ -222,6 +226,21 @@ export class ClientSession implements Borrower {
   }
 
   onReady(group: Group): void {
+    // COPY has failed while a row of it was still being passed on.
+    if (this.messages.isStreaming) this.#late = group;
+    else this.#answered(group);
+    // Names may be settled that a message waits for.
+    this.messages.resume();
+  }
+
+  /** The last byte of a large message is on its way. */
+  streamed(): void {
+    const group = this.#late;
+    this.#late = null;
+    if (group !== null) this.#answered(group);
+  }
+
+  #answered(group: Group): void {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) {
       // Sent again, it would be answered twice.
@@ -289,7 +308,8 @@ export class ClientSession implements Borrower {
   /** Nothing of it is under way on its connection, and no transaction is open. */
   get isQuiet(): boolean {
     const { server } = this;
-    return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
+    if (server === null) return true;
+    return !server.isBusy && this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
   }
 
   /** A statement that waits for a connection is given up. */
@@ -377,7 +397,8 @@ export class ClientSession implements Borrower {
   /** What it left on the connection goes with it; only a transaction that was waiting for its client is worth a ROLLBACK. */
   #giveBack(server: ServerConnection): void {
     server.borrower = null;
-    const dirty = this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null;
+    const dirty =
+      this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null || this.messages.isStreaming;
     if (dirty) {
       if (server.isBusy) this.home.abandon(server);
       else server.close('its session ended with state on it');

@@ -44,6 +44,7 @@ const KINDS = {
     message: 'no server connection came free in time',
     hint: 'Raise `limits.serversPerPool`, or find what keeps the connections busy.',
   },
+  unreachable: { code: '08006', message: 'no connection to the server could be opened' },
   queueFull: {
     code: '53300',
     message: 'too many clients wait for a server connection',

@@ -31,6 +31,8 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (found === undefined) session.pins |= PIN.unreadable;
       else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       session.releaseIfFree();
+      // Names that it has read about may be waited for.
+      session.messages.resume();
     },
   });
 }
