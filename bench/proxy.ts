@@ -25,7 +25,7 @@ export interface ProxyBenchOptions {
 export async function benchProxy(options: ProxyBenchOptions): Promise<number> {
   const machine = machineFacts();
   const print = (text: string) => !options.json && process.stdout.write(text);
-  const arena = await buildArena(options.contenders, Math.max(...options.clients, options.idle), options.tls);
+  const arena = await buildArena(options.contenders, { busy: Math.max(...options.clients), idle: options.idle }, options.tls);
   try {
     print(`${machine}; TLS ${options.tls ? 'on' : 'off'}; ${options.rounds} rounds of ${options.seconds} s, in turns\n`);
     for (const { title } of arena.contenders) print(`  ${title}\n`);

@@ -32,7 +32,11 @@ export interface Arena {
   destroy(): Promise<void>;
 }
 
-export async function buildArena(names: readonly IntermediaryName[], clients: number, tls: boolean): Promise<Arena> {
+export async function buildArena(
+  names: readonly IntermediaryName[],
+  clients: { readonly busy: number; readonly idle: number },
+  tls: boolean,
+): Promise<Arena> {
   const folder = mkdtempSync(join(tmpdir(), 'matriarch-bench-'));
   // The server's own user has to pass through.
   chmodSync(folder, 0o755);
@@ -53,10 +57,12 @@ export async function buildArena(names: readonly IntermediaryName[], clients: nu
     const contenders: Intermediary[] = [];
     const absent: string[] = [];
     for (const name of names) {
+      // A child for each of 10,000 idle clients would be in the way of everybody.
+      const most = name === 'pgpool' ? clients.busy : Math.max(clients.busy, clients.idle);
       const own: IntermediaryOptions = {
         server,
         folder: join(folder, name),
-        clients,
+        clients: most,
         ...(certificates && { tls: certificates }),
       };
       try {

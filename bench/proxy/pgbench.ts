@@ -88,5 +88,6 @@ function logs(folder: string): readonly string[] {
 }
 
 function firstError(stderr: string): string {
-  return /error: ?(.*)/s.exec(stderr)?.[1]?.split('\n').slice(0, 2).join(' ') ?? stderr.slice(0, 200);
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  return (lines.find((line) => line.includes('error')) ?? lines.at(-1) ?? 'pgbench said nothing').slice(0, 200);
 }

@@ -30,7 +30,7 @@ export interface Verdict {
 }
 
 /** TLS off, on one machine, interleaved. */
-export const TARGETS = {
+const TARGETS = {
   pgbouncer: { clients: 64, ratio: 0.85 },
   pgpool: { clients: 64, ratio: 2.5 },
   direct: { clients: 1, ratio: 0.6 },

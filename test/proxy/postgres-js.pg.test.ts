@@ -122,7 +122,7 @@ const SCENARIOS: Readonly<Record<string, (place: Place) => Promise<unknown>>> = 
   'types, arrays and JSON': (place) =>
     withSql(place, async (sql) => {
       const [row] =
-        await sql`SELECT ${sql.array([1, 2, 3])}::int[] AS a, ${sql.json({ x: [1, 'ü'] })} AS b, ${new Date(0)}::timestamptz AS c,
+        await sql`SELECT ${sql.array([1, 2, 3], 1007)}::int[] AS a, ${sql.json({ x: [1, 'ü'] })} AS b, ${new Date(0)}::timestamptz AS c,
         ${Buffer.from([0, 1, 255])}::bytea AS d, ${'9007199254740993'}::int8 AS e, ${null}::text AS f`;
       return row;
     }),

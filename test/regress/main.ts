@@ -62,7 +62,7 @@ function describeRun({ through, seconds, failed, outputs, hung }: RegressRun): s
 }
 
 /** Returns the exit code: 1 when something differs that nothing explains. */
-function report(differences: readonly Difference[], { metrics, hung }: RegressRun): number {
+function report(differences: readonly Difference[], { metrics, hung, pipelines }: RegressRun): number {
   const unknown = differences.filter(({ unexplained }) => unexplained.length > 0);
   for (const { test, diff } of unknown) process.stdout.write(`\n# ${test}\n${shorten(diff)}`);
   for (const { test, because, unexplained } of differences) {
@@ -73,7 +73,8 @@ function report(differences: readonly Difference[], { metrics, hung }: RegressRu
   }
   if (metrics !== null) process.stdout.write(pinsIn(metrics));
   process.stdout.write(`${unknown.length} tests differ from the direct run without an explanation.\n`);
-  return unknown.length === 0 && hung.length === 0 ? 0 : 1;
+  for (const why of pipelines) process.stdout.write(`libpq_pipeline ${why}\n`);
+  return [unknown, hung, pipelines].every(({ length }) => length === 0) ? 0 : 1;
 }
 
 function shorten(diff: string): string {

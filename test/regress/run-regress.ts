@@ -6,6 +6,7 @@ import type { Intermediary, IntermediaryName } from '../support/intermediaries/i
 import { startIntermediary } from '../support/intermediaries/start-intermediary.ts';
 import { giveTo, PlainServer, POSTGRES_BIN } from '../support/plain-server.ts';
 import { watchForHangs } from './hang-watch.ts';
+import { runLibpqPipeline } from './run-libpq-pipeline.ts';
 
 const PREPARE = join(import.meta.dirname, '..', '..', 'scripts', 'prepare-regress.sh');
 const DATABASE = 'regression';
@@ -27,6 +28,8 @@ export interface RegressRun {
   readonly metrics: string | null;
   /** Statements that ran for so long that they were ended. */
   readonly hung: readonly string[];
+  /** Tests of libpq's pipelines that failed. */
+  readonly pipelines: readonly string[];
   readonly log: string;
 }
 
@@ -60,13 +63,14 @@ export async function runRegress({ through, folder, tests = [], onLine }: Regres
       timeoutMs: TIMEOUT_MS,
       ...(onLine === undefined ? {} : { onLine }),
     });
+    const pipelines = runLibpqPipeline(work.tools, proxy, server.superuser, DATABASE);
     const hung = await stopWatching();
     const seconds = (performance.now() - began) / 1000;
     if (ran.code !== 0 && ran.code !== 1) throw new Error(`pg_regress: ${ran.stdout}${ran.stderr}\n${proxy.said}`);
     const metrics = proxy.metricsUrl === undefined ? null : await (await fetch(proxy.metricsUrl)).text();
     const failed = [...ran.stdout.matchAll(/^(?:test)?\s+(\S+)\s+\.\.\. FAILED/gm)].map(([, name]) => name ?? '');
     const log = `${ran.stdout}${ran.stderr}\n${proxy.said}`;
-    return { through: proxy.title, seconds, failed, outputs: readOutputs(work.output), metrics, hung, log };
+    return { through: proxy.title, seconds, failed, outputs: readOutputs(work.output), metrics, hung, pipelines, log };
   } finally {
     await proxy?.end();
     await server.end();

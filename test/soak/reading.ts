@@ -135,11 +135,6 @@ export async function sqlPrepare(client: SoakClient): Promise<void> {
   }
 }
 
-export async function listPrepared(client: SoakClient): Promise<void> {
-  const { rows } = await client.run("SELECT count(*) FROM pg_prepared_statements WHERE statement NOT LIKE '%nobody%'");
-  client.check(Number(rows[0]?.[0]) >= 0, () => 'pg_prepared_statements');
-}
-
 export async function copyOut(client: SoakClient): Promise<void> {
   const nonce = nonceOf(client);
   const count = client.random.below(client.random.chance(0.1) ? 20_000 : 200);

@@ -14,7 +14,7 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   enable_seqscan: ['on', 'off'],
 };
 const CUSTOM = 'soak.tag';
-export const ALL_SETTINGS = [...Object.keys(SETTINGS), 'application_name'];
+const ALL_SETTINGS = [...Object.keys(SETTINGS), 'application_name'];
 
 export async function setSomething(client: SoakClient): Promise<void> {
   const { model, random } = client;

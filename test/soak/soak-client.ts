@@ -5,7 +5,7 @@ import { type Answer, type Heard, readAnswer } from './answers.ts';
 import { SessionModel } from './session-model.ts';
 
 /** The client saw what it must not see. */
-export class Violation extends Error {}
+class Violation extends Error {}
 
 /** The connection, or the transaction, was lost as it may be under faults. */
 export class Disturbed extends Error {}

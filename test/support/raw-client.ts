@@ -145,7 +145,7 @@ export class RawClient {
   }
 }
 
-export class ConnectionLost extends Error {
+class ConnectionLost extends Error {
   constructor() {
     super('the connection was closed');
   }

@@ -62,15 +62,14 @@ export function probeFor(traces: Traces, pins: number, login: string, custom: re
   const { effects } = traces;
   const all = traces.allSettings || (effects & CODE) !== 0;
   const named = [...traces.settings].filter((name) => !NOT_OF_SESSIONS.has(name));
-  const names = all ? [...new Set([...ACTORS, ...custom, ...named.filter((name) => name.includes('.'))])] : named;
+  const placeholders = all ? [...new Set([...custom, ...named.filter((name) => name.includes('.'))])] : [];
+  const names = all ? ACTORS : named;
   const asks = (bits: number, pin = 0) => (effects & (bits | CODE)) !== 0 || (pins & pin) !== 0;
   const columns = [
     names.length > 0
       ? `pg_catalog.json_build_object(${names.map((name) => `${quoteLiteral(name)}, ${currentSetting(name)}`).join(', ')})`
       : 'NULL',
-    all
-      ? "(SELECT pg_catalog.json_object_agg(s.name, pg_catalog.current_setting(s.name)) FROM pg_catalog.pg_settings s WHERE s.source = 'session' AND s.context <> 'internal' AND s.name NOT LIKE 'transaction%')"
-      : 'NULL',
+    all ? `(SELECT pg_catalog.json_object_agg(n, pg_catalog.current_setting(n)) FROM (${listed(placeholders)}) l (n))` : 'NULL',
     asks(EFFECT.prepared)
       ? `(SELECT pg_catalog.json_object_agg(p.name, p.statement) FROM pg_catalog.pg_prepared_statements p WHERE p.from_sql)`
       : 'NULL',
@@ -85,6 +84,16 @@ export function probeFor(traces: Traces, pins: number, login: string, custom: re
     sql: `SELECT ${columns.join(', ')}`,
     read: (row, before, pinned, states) => read({ row, before, pinned, states, effects, all, login }),
   };
+}
+
+/** What the view knows to be set by the session, and what it does not know at all: placeholders, of which an empty one is none. */
+function listed(placeholders: readonly string[]): string {
+  const view = `SELECT s.name FROM pg_catalog.pg_settings s
+    WHERE s.source = 'session' AND s.context <> 'internal' AND s.name NOT LIKE 'transaction%'`;
+  if (placeholders.length === 0) return view;
+  const values = placeholders.map((name) => `(${quoteLiteral(name)})`).join(', ');
+  return `${view} UNION SELECT p.n FROM (VALUES ${values}) p (n)
+    WHERE pg_catalog.current_setting(p.n, true) <> '' AND NOT EXISTS (SELECT FROM pg_catalog.pg_settings s WHERE s.name = p.n)`;
 }
 
 const TEMPORARY = `(SELECT pg_catalog.sum(n) FROM (

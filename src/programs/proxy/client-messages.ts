@@ -277,7 +277,7 @@ export class ClientMessages {
     const session = this.#session;
     const { server, open } = session;
     if (server === null || (open === null && !server.isBusy)) {
-      if (session.waitingSince !== 0 || session.isHandingOver) return false;
+      if (session.waitingSince !== 0 || session.handingOver) return false;
       session.sayReady();
       return true;
     }

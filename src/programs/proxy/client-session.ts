@@ -1,25 +1,23 @@
 import type { Socket } from 'node:net';
-import { handOver } from '#core/pool/hand-over.ts';
 import { PIN, pinReasons } from '#core/pool/pins.ts';
 import type { SessionState } from '#core/pool/session-state.ts';
-import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
-import { quoteIdentifier } from '#sql/quote.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
-import { readNotification } from '#wire/decode-backend.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
-import { MARKER } from './notifications.ts';
 import { NAME_PREFIX } from './prepared-on-server.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { handOverTo } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
+import { SessionListening } from './session-listening.ts';
 import { SessionLoss } from './session-loss.ts';
+import { asksCurrval, drawsNumbers } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
@@ -64,16 +62,10 @@ export class ClientSession implements Borrower {
   skipping = false;
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
-  #handingOver = false;
+  handingOver = false;
   probing = false;
-  /** Channels that its own connection listens to. */
-  listensHere: readonly string[] = [];
-  isMoving = false;
-  /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
-  marker: { readonly channel: string; readonly met: () => void } | null = null;
+  readonly listening: SessionListening;
   #freed: (() => void)[] = [];
-  /** Notifications that came in the midst of a large row. */
-  #later: Buffer[] = [];
 
   constructor(parts: {
     socket: Socket;
@@ -101,6 +93,7 @@ export class ClientSession implements Borrower {
     this.preparing = new Preparing(this);
     this.messages = new ClientMessages(this, AHEAD_BYTES);
     this.loss = new SessionLoss(this);
+    this.listening = new SessionListening(this);
     this.socket.on('close', () => this.gone());
     this.socket.on('error', () => this.gone());
     this.socket.on('end', () => this.gone());
@@ -118,22 +111,16 @@ export class ClientSession implements Borrower {
     return this.server.status === TRANSACTION.open ? 'T' : 'E';
   }
 
-  // --- from the client -------------------------------------------------------------------------------------------------------
-
   /** A message that needs a server. False: it has to wait, and everything behind it. */
   ready(type: number, bytes: Buffer, from: number, to: number): boolean {
-    if (this.#handingOver) return false;
+    if (this.handingOver) return false;
     if (this.server !== null) return !(this.pins !== 0 && this.#startsAnew() && this.home.isHolding()) || this.#wait();
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
     const server = this.home.checkout(this);
     if (server === null) return this.#wait();
     this.#take(server);
-    return !this.#handingOver;
-  }
-
-  get isHandingOver(): boolean {
-    return this.#handingOver;
+    return !this.handingOver;
   }
 
   /** The group that the client's extended messages belong to at this moment. */
@@ -176,9 +163,9 @@ export class ClientSession implements Borrower {
     this.#count();
     this.traces.add(facts);
     const { effects } = facts;
-    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) this.#drawsNumbers(effects);
-    else if ((effects & EFFECT.code) !== 0 && this.server !== null && this.server.numbersOf !== this) this.server.numbersOf = SEVERAL;
-    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.#listenHere();
+    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(this, effects);
+    else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
+    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.listening.bringBack();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
@@ -200,41 +187,12 @@ export class ClientSession implements Borrower {
         this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
   }
 
-  /** What currval() answers belongs to the session that drew: another one's is thrown away before it could be seen. */
-  #drawsNumbers(effects: number): void {
-    const { server, home } = this;
-    if (server === null) return;
-    if ((effects & EFFECT.currval) !== 0 && home.askingCurrval.size < MOST_ASKING) home.askingCurrval.add(this.#application);
-    if (server.numbersOf === this) return;
-    const asks = this.#asksCurrval;
-    if (asks && server.numbersOf !== null && this.open === null) server.ask('DISCARD SEQUENCES', { onDone: () => {} });
-    server.numbersOf = server.numbersOf === null || asks ? this : SEVERAL;
-  }
-
-  get #application(): string {
-    return this.initial.settings.get('application_name') ?? '';
-  }
-
-  /** Its application has asked before: sessions of it keep the connection that they drew numbers on. */
-  get #asksCurrval(): boolean {
-    return this.home.askingCurrval.has(this.#application);
-  }
-
-  /** The server says what it listens to (pg_listening_channels): what the shared listener does for it has to be there. */
-  #listenHere(): void {
-    const channels = this.home.sharedChannels(this).filter((channel) => !channel.startsWith(MARKER));
-    const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
-    if (channels.length > 0 && this.server?.status === TRANSACTION.idle) this.server.ask(sql, { onDone: () => {} });
-  }
-
-  // --- connections ------------------------------------------------------------------------------------------------------------
-
   /** The pool has one for it. */
   granted(server: ServerConnection): void {
     this.waitingSince = 0;
     this.noticed = false;
     this.#take(server);
-    if (!this.#handingOver) this.messages.resume();
+    if (!this.handingOver) this.messages.resume();
   }
 
   /** It waited in vain. */
@@ -258,7 +216,7 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.session !== this.state) this.#handOver(server);
+    if (server.session !== this.state) handOverTo(this, server);
     else this.report(server);
     this.loss.carryOver(server);
   }
@@ -272,37 +230,20 @@ export class ClientSession implements Borrower {
     this.reported = server.reported;
   }
 
-  #handOver(server: ServerConnection): void {
-    const { settings, certain, statements } = handOver(server.session, this.state);
-    server.session = this.state;
-    if (settings !== '') {
-      this.#handingOver ||= !certain;
-      const askedAt = performance.now();
-      const onDone = (error: Buffer | null) => this.#handedOver(server, error, askedAt);
-      server.ask(settings, { onDone });
-    }
-    for (const text of statements) server.ask(text, { onDone: () => {} });
-    if (!certain) toServers.flush();
-  }
-
-  #handedOver(server: ServerConnection, error: Buffer | null, askedAt: number): void {
-    this.home.stats.handOvers += 1;
-    this.home.stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
-    const waited = this.#handingOver;
-    this.#handingOver = false;
+  /** The answer to a hand-over that the session had to wait for, or that failed. */
+  handedOver(server: ServerConnection, error: Buffer | null): void {
+    const waited = this.handingOver;
+    this.handingOver = false;
     if (error !== null) {
       this.server = null;
       server.borrower = null;
       server.close('the settings of a session could not be restored on it');
       this.messages.refuse(refusal('stateLost', error));
-      return;
+    } else if (this.server === server) {
+      this.report(server);
+      if (waited) this.messages.resume();
     }
-    if (this.server !== server) return;
-    this.report(server);
-    if (waited) this.messages.resume();
   }
-
-  // --- from the server --------------------------------------------------------------------------------------------------------
 
   onReady(group: Group): void {
     this.copyIn = false;
@@ -311,7 +252,7 @@ export class ClientSession implements Borrower {
     const now = performance.now();
     this.home.stats.latency.query.observe((now - this.activeAt) * 1000);
     this.activeAt = now;
-    if (this.#later.length > 0) for (const message of this.#later.splice(0)) this.deliver(message);
+    this.listening.deliverLate();
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
@@ -327,17 +268,17 @@ export class ClientSession implements Borrower {
   #transactionEnded(server: ServerConnection, group: Group): void {
     const { traces } = this;
     this.inFlight.clear();
-    if (traces.effects !== 0) {
+    if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
       if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
-      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && this.#asksCurrval) this.pins |= PIN.sequences;
+      if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
       if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
     }
     if (this.pins === 0) this.#release(server);
-    else if (this.pins === PIN.listening) this.#move(server);
+    else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   #release(server: ServerConnection): void {
@@ -351,7 +292,7 @@ export class ClientSession implements Borrower {
     const server = this.server;
     if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
     if (this.pins === 0) this.#release(server);
-    else if (this.pins === PIN.listening) this.#move(server);
+    else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
@@ -367,20 +308,6 @@ export class ClientSession implements Borrower {
   get #isQuiet(): boolean {
     const { server } = this;
     return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
-  }
-
-  /** A cancel may go to the server: not while a commit waits, which would make it look done when it is not. */
-  get mayCancel(): boolean {
-    const group = this.server?.expected[0];
-    if (group === undefined || group.question !== null) return false;
-    const commits = (group.flags & GROUP.ends) !== 0;
-    return !commits && !(this.hidesWarnings && (group.flags & GROUP.reads) === 0);
-  }
-
-  /** The warning that a commit is not on its standby would not be sent. */
-  get hidesWarnings(): boolean {
-    const level = this.state.settings.get('client_min_messages') ?? '';
-    return level === 'error' || (this.traces.effects & EFFECT.messages) !== 0;
   }
 
   /** A statement that waits for a connection is given up. */
@@ -408,40 +335,8 @@ export class ClientSession implements Borrower {
     if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
   }
 
-  /** Of the connection that it has itself; what the shared listener delivers already is not told twice. */
   onNotification(message: Buffer): void {
-    const channel = readNotification(message)?.channel ?? '';
-    if (channel === this.marker?.channel) {
-      this.marker.met();
-      this.marker = { channel: '', met: () => {} };
-    } else if (!channel.startsWith(MARKER) && this.marker?.channel !== '' && !this.home.isShared(this, channel)) {
-      this.deliver(message);
-    }
-  }
-
-  deliver(message: Buffer): void {
-    if (this.closed) return;
-    if (this.server?.isMidMessage === true) {
-      if (this.#later.length < MOST_LATER) this.#later.push(message);
-      return;
-    }
-    toClients.open(this.socket);
-    toClients.add(message);
-    toClients.flush();
-  }
-
-  /** What it listens to is moved to the shared listener as soon as nothing else ties it to its connection. */
-  #move(server: ServerConnection): void {
-    if (this.isMoving) return;
-    this.isMoving = true;
-    this.home.listen(this, server, (error) => {
-      this.isMoving = false;
-      this.marker = null;
-      if (this.server !== server) return;
-      if (error !== null) return void setTimeout(() => this.releaseIfFree(), MOVE_AGAIN_MS).unref();
-      if (this.listensHere.length === 0) this.pins &= ~PIN.listening;
-      this.releaseIfFree();
-    });
+    this.listening.heard(message);
   }
 
   /** Its server is gone, with whatever was on it. */
@@ -449,10 +344,9 @@ export class ClientSession implements Borrower {
     if (this.server !== server) return;
     this.server = null;
     server.borrower = null;
-    this.#handingOver = false;
+    this.handingOver = false;
     this.probing = false;
-    this.marker = null;
-    this.listensHere = [];
+    this.listening.lost();
     const isPinned = (this.pins & ~PIN.listening) !== 0;
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
@@ -466,26 +360,10 @@ export class ClientSession implements Borrower {
     this.messages.resume();
   }
 
-  /** Query and idle-in-transaction timeouts; 0: none. */
-  checkTimeouts(now: number, world: { readonly config: ProxyConfig; cancel(server: ServerConnection): void }): void {
-    const { queryMs, idleInTransactionMs, clientIdleMs } = world.config.timeouts;
-    const forMs = now - this.activeAt;
-    const { server } = this;
-    if (server === null) {
-      if (clientIdleMs > 0 && this.isIdle && forMs > clientIdleMs) this.end(refusal('clientIdle'));
-    } else if (server.isBusy) {
-      if (queryMs > 0 && forMs > queryMs && this.mayCancel) world.cancel(server);
-    } else if (server.status !== TRANSACTION.idle && idleInTransactionMs > 0 && forMs > idleInTransactionMs) {
-      this.end(refusal('idleInTransaction'));
-    }
-  }
-
   /** Between transactions on a connection of its own. */
   get isIdlePinned(): boolean {
     return this.server !== null && this.#isQuiet && this.messages.isEmpty;
   }
-
-  // --- the end ---------------------------------------------------------------------------------------------------------------
 
   /** Says why and closes. */
   end(why: Refusal): void {
@@ -527,10 +405,5 @@ export class ClientSession implements Borrower {
   }
 }
 
-const MOST_ASKING = 1000;
-const MOVE_AGAIN_MS = 1000;
-const MOST_LATER = 1000;
-/** More than one session has drawn numbers from sequences on a connection. */
-const SEVERAL = {};
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

@@ -62,19 +62,19 @@ export class Notifications {
   async #hand(session: ClientSession, server: ServerConnection, marker: string): Promise<void> {
     const listener = await this.#open();
     if (listener === null) throw new Error('the shared listener could not be opened');
-    const channels = session.listensHere.filter((channel) => !this.has(session, channel));
+    const channels = session.listening.here.filter((channel) => !this.has(session, channel));
     for (const channel of [...channels, marker]) this.#subscribe(session, channel, marker);
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
     const met = new Promise<void>((resolve) => {
-      session.marker = { channel: marker, met: resolve };
+      session.listening.marker = { channel: marker, met: resolve };
     });
     await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
     await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
     await met;
     // A LISTEN that came meanwhile is not lost: it takes another turn.
-    if (session.listensHere.every((channel) => channels.includes(channel) || this.has(session, channel))) {
+    if (session.listening.here.every((channel) => channels.includes(channel) || this.has(session, channel))) {
       await this.#quietly(session, server, 'UNLISTEN *');
-      session.listensHere = [];
+      session.listening.here = [];
     } else {
       await this.#quietly(session, server, `UNLISTEN ${quoteIdentifier(marker)}`);
     }
@@ -120,7 +120,7 @@ export class Notifications {
         this.#arrived(subscriber.session, read.channel);
         this.unsubscribe(subscriber.session, new Set([read.channel]));
       } else if (subscriber.marker === null) {
-        subscriber.session.deliver(message);
+        subscriber.session.listening.deliver(message);
       }
     }
   }

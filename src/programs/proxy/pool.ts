@@ -5,6 +5,8 @@ import { sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
 import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
+import { Guests } from './guests.ts';
+import { IdleServers } from './idle-servers.ts';
 import { PreparedOnServer } from './prepared-on-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
@@ -16,16 +18,6 @@ import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
-/** How deep in the pile a connection is looked for that already is in the state of the session. */
-const LOOK_DEEP = 8;
-
-/** A client that has logged in and waits for what its first server reports. */
-interface Guest {
-  readonly signature: string;
-  readonly resolve: (reported: Reported) => void;
-  readonly reject: (why: Refusal) => void;
-  readonly since: number;
-}
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
 export class Pool implements SessionHome {
@@ -44,11 +36,11 @@ export class Pool implements SessionHome {
   /** What servers report after a startup with these parameters; a client can be greeted by it. */
   readonly greetings = new Map<string, Reported>();
   readonly #world: ProxyWorld;
-  readonly #idle: ServerConnection[] = [];
+  readonly #idle = new IdleServers();
   readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
   #retry: NodeJS.Timeout | null = null;
   #lastRefusal: Refusal | null = null;
-  #guests: Guest[] = [];
+  readonly #guests = new Guests();
 
   constructor(world: ProxyWorld, facts: RoleFacts, database: string, watch: DatabaseWatch) {
     this.#world = world;
@@ -84,11 +76,11 @@ export class Pool implements SessionHome {
   }
 
   get idle(): number {
-    return this.#idle.length;
+    return this.#idle.size;
   }
 
   get oldestIdleSince(): number {
-    return this.#idle[0]?.idleSince ?? Number.POSITIVE_INFINITY;
+    return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY;
   }
 
   hazards(): Hazards {
@@ -120,23 +112,19 @@ export class Pool implements SessionHome {
     this.#parameters.set(signature, parameters);
     const known = this.greetings.get(signature);
     if (known !== undefined) return Promise.resolve(known);
-    const { promise, resolve, reject } = Promise.withResolvers<Reported>();
-    this.#guests.push({ signature, resolve, reject, since: performance.now() });
+    const greeted = this.#guests.wait(signature);
     this.#grow();
-    return promise;
+    return greeted;
   }
 
   #greet(signature: string, reported: Reported): void {
     this.greetings.set(signature, reported);
-    for (const guest of this.#guests.filter((one) => one.signature === signature)) guest.resolve(reported);
-    this.#guests = this.#guests.filter((one) => one.signature !== signature);
+    this.#guests.greet(signature, reported);
   }
-
-  // --- sessions ---------------------------------------------------------------------------------------------------------------
 
   checkout(session: ClientSession): ServerConnection | null {
     if (this.waiting.size === 0 && this.#world.canStart) {
-      const server = this.#takeIdle(session);
+      const server = this.#idle.take(session);
       if (server !== null) return server;
     }
     if (this.waiting.size >= this.#world.config.limits.waitingPerPool) {
@@ -173,29 +161,6 @@ export class Pool implements SessionHome {
     this.watch.notifications.unsubscribe(session, channels);
   }
 
-  /** The one that it had last, or one in its state, or the one used last; null when none is free. */
-  #takeIdle(session: ClientSession): ServerConnection | null {
-    const idle = this.#idle;
-    let best = -1;
-    for (let at = idle.length - 1; at >= 0; at--) {
-      const server = idle[at] as ServerConnection;
-      if (server.signature !== session.signature) continue;
-      if (server.lastBorrower === session) {
-        best = at;
-        break;
-      }
-      if (best < 0 || (server.session === session.state && (idle[best] as ServerConnection).session !== session.state)) best = at;
-      if (idle.length - at > LOOK_DEEP) break;
-    }
-    if (best < 0) return null;
-    const server = idle[best] as ServerConnection;
-    if (best === idle.length - 1) idle.pop();
-    else idle.splice(best, 1);
-    return server;
-  }
-
-  // --- servers ----------------------------------------------------------------------------------------------------------------
-
   release(server: ServerConnection): void {
     if (server.closed) return;
     if (server.cancels > 0) {
@@ -210,7 +175,7 @@ export class Pool implements SessionHome {
     server.idleSince = performance.now();
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
-      this.#idle.push(server);
+      this.#idle.add(server);
       if (this.waiting.size > 0) this.#grow();
       this.#world.released(this);
       return;
@@ -245,17 +210,17 @@ export class Pool implements SessionHome {
     if (!this.#world.canStart) return;
     for (;;) {
       const first = this.waiting.values().next().value;
-      const server = first === undefined ? null : this.#takeIdle(first);
+      const server = first === undefined ? null : this.#idle.take(first);
       if (first === undefined || server === null) break;
       this.waiting.delete(first);
       this.#world.waited(first);
       first.granted(server);
     }
-    const first = this.waiting.values().next().value ?? this.#guests[0];
-    if (first === undefined || this.connecting >= this.waiting.size + this.#guests.length || this.#retry !== null) return;
+    const first = this.waiting.values().next().value ?? this.#guests.first;
+    if (first === undefined || this.connecting >= this.waiting.size + this.#guests.size || this.#retry !== null) return;
     if (this.servers.size + this.connecting >= this.#limit) {
       // All are of another startup: the one that is free the longest makes room.
-      this.#idle[0]?.close('it made room for a session with other startup parameters');
+      this.#idle.oldest?.close('it made room for a session with other startup parameters');
       if (this.servers.size + this.connecting >= this.#limit) return;
     }
     if (!this.#world.mayOpen(this)) return;
@@ -371,23 +336,22 @@ export class Pool implements SessionHome {
       this.waiting.delete(session);
       session.refused(why);
     }
-    for (const guest of this.#guests.splice(0)) guest.reject(why);
+    this.#guests.refuse(why);
   }
 
   #closed(server: ServerConnection, why: string): void {
     this.servers.delete(server);
     this.#world.servers -= 1;
     this.#world.bytesToClients += server.bytesIn;
-    const at = this.#idle.indexOf(server);
-    if (at >= 0) this.#idle.splice(at, 1);
+    this.#idle.remove(server);
     const borrower = server.borrower as ClientSession | null;
+    // Those beside it are probably gone as well, and a statement that is sent again should not find that out.
+    if (borrower !== null) this.#world.doubt(server.epoch);
     borrower?.lost(server, why);
     this.watch.serverClosed(server);
     this.#grow();
     this.#world.released(this);
   }
-
-  // --- from the outside -------------------------------------------------------------------------------------------------------
 
   /** There is a primary again, or a budget. */
   wake(): void {
@@ -400,18 +364,23 @@ export class Pool implements SessionHome {
       if (!this.#world.isCurrent(server.epoch)) server.close('its server is not the primary any more');
   }
 
+  /** Connections that are free are closed. */
+  closeIdle(): void {
+    for (const server of this.#idle.all()) server.close('another connection to its server was lost');
+  }
+
   /** What new sessions get has changed: connections are closed as soon as they are free. */
   retire(): void {
     this.greetings.clear();
     for (const server of [...this.servers]) {
       server.retired = true;
-      if (this.#idle.includes(server)) server.close('it was retired');
+      if (this.#idle.has(server)) server.close('it was retired');
     }
   }
 
   /** Closes the connection that has been free the longest. */
   giveUpOne(): boolean {
-    const server = this.#idle[0];
+    const server = this.#idle.oldest;
     server?.close('it made room for another pool');
     return server !== undefined;
   }
@@ -431,15 +400,12 @@ export class Pool implements SessionHome {
         this.#world.notice(session, place, this.waiting.size);
       }
     }
-    for (const guest of this.#guests.filter((one) => patience > 0 && now - one.since > patience)) {
-      this.#guests.splice(this.#guests.indexOf(guest), 1);
-      guest.reject(this.#whyInVain(1));
-    }
+    if (patience > 0) this.#guests.refuseOlderThan(now - patience, () => this.#whyInVain(1));
     if (this.watch.isDue(now) && this.#world.canStart) {
-      const server = this.#idle.pop();
+      const server = this.#idle.takeLast();
       if (server !== undefined) this.#learnAgain(server);
     }
-    const oldest = this.#idle[0];
+    const oldest = this.#idle.oldest;
     if (oldest !== undefined && serverIdleMs > 0 && now - oldest.idleSince > serverIdleMs) oldest.close('it was not used');
   }
 

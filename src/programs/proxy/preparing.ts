@@ -1,5 +1,5 @@
-import { readStatement } from '#sql/read-statement.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
+import { readStatement } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -116,7 +116,13 @@ export class Preparing {
     }
     const known = this.#names.get(name);
     if (known !== undefined) return this.#parseAgain(server, known, message);
-    const statement = session.home.statements.intern(message, nameEnd + 1 - from, session.state, session.home.generation, hazards);
+    const statement = session.home.statements.intern(
+      message,
+      nameEnd + 1 - from,
+      session.state,
+      session.home.generation,
+      hazards,
+    );
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
       if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)

@@ -14,6 +14,7 @@ import { DatabaseWatch } from './database-watch.ts';
 import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { mayCancel } from './session-timeouts.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const CANCEL_TIMEOUT_MS = 2000;
@@ -93,6 +94,11 @@ export class ProxyWorld {
       }
     }
     return view.holding ? this.#drain() : undefined;
+  }
+
+  /** A connection to the primary was lost in the midst of something. */
+  doubt(epoch: number): void {
+    if (this.isCurrent(epoch)) for (const pool of this.pools.values()) pool.closeIdle();
   }
 
   /** Resolves when no transaction is open and nothing is unanswered. */
@@ -225,7 +231,7 @@ export class ProxyWorld {
     const session = this.sessions.get(pid);
     if (session === undefined || !session.secret.equals(secret)) return;
     const { server } = session;
-    if (server === null || !server.isBusy || !session.mayCancel) {
+    if (server === null || !server.isBusy || !mayCancel(session)) {
       this.cancelsDropped += 1;
       session.cancelWait();
       return;

@@ -14,6 +14,7 @@ import type { ProxyStats } from './proxy-stats.ts';
 import { ProxyWorld } from './proxy-world.ts';
 import { Reception } from './reception.ts';
 import { refusal } from './refusals.ts';
+import { checkTimeouts } from './session-timeouts.ts';
 import { listenPaused } from './shared-buffer.ts';
 
 export type { ServerTls } from './connect-server.ts';
@@ -116,7 +117,8 @@ class RunningProxy implements Proxy {
     this.#reception.sweep(now);
     const { queryMs, idleInTransactionMs, clientIdleMs } = this.#world.config.timeouts;
     if (queryMs + idleInTransactionMs + clientIdleMs > 0)
-      for (const session of this.#world.sessions.values()) session.checkTimeouts(now, this.#world);
+      for (const session of this.#world.sessions.values())
+        checkTimeouts(session, now, this.#world.config.timeouts, (server) => this.#world.cancel(server));
     if (this.#draining === null) return;
     for (const session of [...this.#world.sessions.values()])
       if (session.isIdle || session.isIdlePinned) session.end(refusal('shuttingDown'));

@@ -61,7 +61,7 @@ export class ServerConnection {
   status: number = TRANSACTION.idle;
   borrower: Borrower | null = null;
   lastBorrower: object | null = null;
-  /** Whose numbers its sequences have given last. */
+  /** Who drew from sequences on it last, as far as can be known. */
   numbersOf: object | null = null;
   /** Set by whoever waits for `cancels` to arrive. */
   onCancelled: (() => void) | null = null;

@@ -6,6 +6,8 @@ import { type Refusal, type RefusalKind, refusal } from './refusals.ts';
 import { type ServerConnection, toClients } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
+/** A statement that ends its server must not end one after the other. */
+const MOST_REPEATS = 2;
 const LOST_SAVEPOINT = 'matriarch_lost';
 const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
 const COMMIT = /^\s*(commit|end)\b/i;
@@ -17,8 +19,8 @@ export class SessionLoss {
   #owed: Refusal | null = null;
   /** The client knows, and has not ended the transaction. */
   #told = false;
-  /** Reads that were sent again since the last answer: a statement that ends its server must not end them all. */
-  #repeated = false;
+  /** How often a read was sent again since the last answer. */
+  #repeats = 0;
 
   constructor(session: ClientSession) {
     this.#session = session;
@@ -33,7 +35,7 @@ export class SessionLoss {
   }
 
   answered(): void {
-    this.#repeated = false;
+    this.#repeats = 0;
   }
 
   /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
@@ -42,7 +44,7 @@ export class SessionLoss {
     const inside = server.status !== TRANSACTION.idle;
     const groups = server.expected.filter((group) => group.question === null);
     if (groups.length > 0 || inside) {
-      const canRepeat = !inside && !this.#repeated && session.inFlight.isWhole;
+      const canRepeat = !inside && this.#repeats < MOST_REPEATS && session.inFlight.isWhole;
       if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat();
       this.#tell(groups, inside, why);
     }
@@ -51,7 +53,7 @@ export class SessionLoss {
 
   #repeat(): void {
     const session = this.#session;
-    this.#repeated = true;
+    this.#repeats += 1;
     session.home.stats.retriedReads += 1;
     session.traces.clear();
     session.waitingSince = 0;

@@ -4,7 +4,6 @@ import { type Found, probeFor } from '#core/pool/probe.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import { MARKER } from './notifications.ts';
 import type { ServerConnection } from './server-connection.ts';
 
 /**
@@ -15,12 +14,12 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const { home } = session;
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
-  if ((session.pins & PIN.temporary) !== 0) traces.effects |= EFFECT.code;
+  if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
   const probe = probeFor(traces, session.pins, session.login, home.customSettings(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
   let row: readonly (string | null)[] | undefined;
-  server.ask(`SET LOCAL statement_timeout = 0; ${probe.sql}`, {
+  server.ask(probe.sql, {
     onRow: (message) => {
       row = readDataRow(message);
     },
@@ -29,7 +28,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (session.server !== server) return;
       const found = error === null && row !== undefined ? probe.read(row, session.state, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
-      else learn(session, server, found);
+      else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       session.releaseIfFree();
     },
   });
@@ -37,9 +36,9 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
 
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
   const { home } = session;
-  // Connections are opened without any client's own application_name: it is set on them, and RESET ALL takes it away.
+  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away. Empty: that was it.
   const name = session.initial.settings.get('application_name');
-  const isKept = name === undefined || state.settings.has('application_name');
+  const isKept = name === undefined || (state.settings.get('application_name') ?? '') !== '';
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
   if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
   server.session = restored;
@@ -47,7 +46,5 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = pins;
-  session.listensHere = channels.filter((channel) => !channel.startsWith(MARKER));
-  if (session.listensHere.length > 0) session.pins |= PIN.listening;
-  else if (!session.isMoving) session.pins &= ~PIN.listening;
+  session.listening.found(channels);
 }

@@ -1,3 +1,4 @@
+import { PIN } from '#core/pool/pins.ts';
 import { PROBED, type Traces, UNPINNING } from '#core/pool/probe.ts';
 import { ANY_EFFECT, EFFECT } from '#sql/effects.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
@@ -30,6 +31,8 @@ export class SessionTraces implements Traces {
 
   /** The server has to be asked before anybody else gets the connection. */
   isProbeDue(pins: number): boolean {
+    // A statement_timeout of the session's own may have cut the last probe off.
+    if ((pins & PIN.unreadable) !== 0) return true;
     return (this.effects & (pins === 0 ? PROBED : PROBED | UNPINNING)) !== 0;
   }
 

@@ -1,7 +1,7 @@
 import type { SessionState } from '#core/pool/session-state.ts';
 import type { Hazards } from '#sql/hazards.ts';
-import { readStatement } from '#sql/read-statement.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
+import { readStatement } from '#sql/read-statement.ts';
 import { renameParse } from '#wire/rename-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 

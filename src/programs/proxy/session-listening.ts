@@ -1,0 +1,94 @@
+import { PIN } from '#core/pool/pins.ts';
+import { quoteIdentifier } from '#sql/quote.ts';
+import { readNotification } from '#wire/decode-backend.ts';
+import type { ClientSession } from './client-session.ts';
+import { MARKER } from './notifications.ts';
+import { type ServerConnection, toClients } from './server-connection.ts';
+import { TRANSACTION } from './transaction-status.ts';
+
+const MOVE_AGAIN_MS = 1000;
+const MOST_LATE = 1000;
+
+/** What a session listens to on its own connection, and how that moves to the shared listener. */
+export class SessionListening {
+  /** Channels that its own connection listens to. */
+  here: readonly string[] = [];
+  isMoving = false;
+  /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
+  marker: { readonly channel: string; readonly met: () => void } | null = null;
+  readonly #session: ClientSession;
+  /** Notifications that came in the midst of a large row. */
+  #late: Buffer[] = [];
+
+  constructor(session: ClientSession) {
+    this.#session = session;
+  }
+
+  /** A probe has seen these channels. */
+  found(channels: readonly string[]): void {
+    this.here = channels.filter((channel) => !channel.startsWith(MARKER));
+    if (this.here.length > 0) this.#session.pins |= PIN.listening;
+    else if (!this.isMoving) this.#session.pins &= ~PIN.listening;
+  }
+
+  /** Of its own connection. What the shared listener delivers already is not told twice. */
+  heard(message: Buffer): void {
+    const channel = readNotification(message)?.channel ?? '';
+    if (channel === this.marker?.channel) {
+      this.marker.met();
+      this.marker = { channel: '', met: () => {} };
+    } else if (
+      !channel.startsWith(MARKER) &&
+      this.marker?.channel !== '' &&
+      !this.#session.home.isShared(this.#session, channel)
+    ) {
+      this.deliver(message);
+    }
+  }
+
+  deliver(message: Buffer): void {
+    const session = this.#session;
+    if (session.closed) return;
+    if (session.server?.isMidMessage === true) {
+      if (this.#late.length < MOST_LATE) this.#late.push(message);
+      return;
+    }
+    toClients.open(session.socket);
+    toClients.add(message);
+    toClients.flush();
+  }
+
+  deliverLate(): void {
+    if (this.#late.length > 0) for (const message of this.#late.splice(0)) this.deliver(message);
+  }
+
+  /** Nothing else ties the session to its connection. */
+  move(server: ServerConnection): void {
+    if (this.isMoving) return;
+    const session = this.#session;
+    this.isMoving = true;
+    session.home.listen(session, server, (error) => {
+      this.isMoving = false;
+      this.marker = null;
+      if (session.server !== server) return;
+      if (error !== null) return void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
+      if (this.here.length === 0) session.pins &= ~PIN.listening;
+      session.releaseIfFree();
+    });
+  }
+
+  /** The server is asked what the session listens to (pg_listening_channels): what the shared listener does for it has to be there. */
+  bringBack(): void {
+    const session = this.#session;
+    if (session.server?.status !== TRANSACTION.idle) return;
+    const channels = session.home.sharedChannels(session).filter((channel) => !channel.startsWith(MARKER));
+    const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
+    if (channels.length > 0) session.server.ask(sql, { onDone: () => {} });
+  }
+
+  /** With its connection. */
+  lost(): void {
+    this.marker = null;
+    this.here = [];
+  }
+}

@@ -1,0 +1,42 @@
+import type { ProxyConfig } from '#domain/config/proxy-config.ts';
+import { EFFECT } from '#sql/effects.ts';
+import type { ClientSession } from './client-session.ts';
+import { GROUP } from './group.ts';
+import { refusal } from './refusals.ts';
+import type { ServerConnection } from './server-connection.ts';
+import { TRANSACTION } from './transaction-status.ts';
+
+type Timeouts = Pick<ProxyConfig['timeouts'], 'queryMs' | 'idleInTransactionMs' | 'clientIdleMs'>;
+
+/** Ends what has taken too long. */
+export function checkTimeouts(
+  session: ClientSession,
+  now: number,
+  timeouts: Timeouts,
+  cancel: (server: ServerConnection) => void,
+): void {
+  const { queryMs, idleInTransactionMs, clientIdleMs } = timeouts;
+  const forMs = now - session.activeAt;
+  const { server } = session;
+  if (server === null) {
+    if (clientIdleMs > 0 && session.isIdle && forMs > clientIdleMs) session.end(refusal('clientIdle'));
+  } else if (server.isBusy) {
+    if (queryMs > 0 && forMs > queryMs && mayCancel(session)) cancel(server);
+  } else if (server.status !== TRANSACTION.idle && idleInTransactionMs > 0 && forMs > idleInTransactionMs) {
+    session.end(refusal('idleInTransaction'));
+  }
+}
+
+/** A cancel may go to the server: not while a commit waits, which would make it look done when it is not. */
+export function mayCancel(session: ClientSession): boolean {
+  const group = session.server?.expected[0];
+  if (group === undefined || group.question !== null) return false;
+  const commits = (group.flags & GROUP.ends) !== 0;
+  return !commits && !(hidesWarnings(session) && (group.flags & GROUP.reads) === 0);
+}
+
+/** The warning that a commit is not on its standby would not be sent. */
+function hidesWarnings({ state, traces }: ClientSession): boolean {
+  const level = state.settings.get('client_min_messages') ?? '';
+  return level === 'error' || (traces.effects & EFFECT.messages) !== 0;
+}
