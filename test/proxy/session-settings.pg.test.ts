@@ -1,7 +1,7 @@
 // What clients set, in turns on one server connection: each sees what it would see on one of its own.
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { playBoth, type SessionScript } from '../support/session-script.ts';
+import { afterAll, beforeAll } from 'vitest';
 import { SessionStage } from '../support/session-stage.ts';
+import { type SessionScripts, testScripts } from '../support/test-scripts.ts';
 
 let stage: SessionStage;
 beforeAll(async () => {
@@ -9,14 +9,14 @@ beforeAll(async () => {
 });
 afterAll(() => stage?.end());
 
-const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
+const SCRIPTS: SessionScripts = {
   'SET and SHOW': `
     A: SET work_mem = '3MB'
     B: SHOW work_mem
     B: SET work_mem = '5MB'
     A: SHOW work_mem
     B: SHOW work_mem`,
-  'RESET': `
+  RESET: `
     A: SET work_mem = '3MB'
     B: SHOW work_mem
     A: RESET work_mem
@@ -81,21 +81,30 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: SHOW TimeZone`,
   'set_config for the session and for the transaction': `
     A: SELECT set_config('app.tenant', '7', false), set_config('app.other', '8', true)
-    B: SELECT current_setting('app.tenant', true), current_setting('app.other', true)
+    B: SELECT nullif(current_setting('app.tenant', true), ''), nullif(current_setting('app.other', true), '')
     B: SELECT set_config('app.tenant', '9', false)
-    A: SELECT current_setting('app.tenant', true), current_setting('app.other', true)
-    B: SELECT current_setting('app.tenant', true)`,
-  'set_config with names and values that are computed': `
+    A: SELECT nullif(current_setting('app.tenant', true), ''), nullif(current_setting('app.other', true), '')
+    B: SELECT nullif(current_setting('app.tenant', true), '')`,
+  'set_config with names and values that are computed': {
+    servers: 2,
+    steps: `
     A: SELECT set_config('app.' || n, n, false) FROM unnest(ARRAY['a', 'b']) n
-    B: SELECT current_setting('app.b', true)
-    A: SELECT current_setting('app.a', true), current_setting('app.b', true)`,
-  'set_config by parameters': `
+    B: SELECT nullif(current_setting('app.b', true), '')
+    A: SELECT nullif(current_setting('app.a', true), ''), nullif(current_setting('app.b', true), '')
+    A: RESET ALL
+    B: SELECT 1
+    A: SELECT nullif(current_setting('app.a', true), '')`,
+  },
+  'set_config by parameters': {
+    servers: 2,
+    steps: `
     A: \\ext SELECT set_config($1, $2, false) | work_mem | 3MB
     B: SHOW work_mem
     A: \\ext SELECT set_config($1, $2, $3::bool) | TimeZone | Asia/Tokyo | f
     B: SHOW TimeZone
     A: SHOW work_mem
     A: SHOW TimeZone`,
+  },
   'set_config through UPDATE pg_settings': `
     A: UPDATE pg_settings SET setting = '3333' WHERE name = 'work_mem'
     B: SHOW work_mem
@@ -104,23 +113,23 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: SET "My.Odd Setting" = 'x'
     A: SET my.setting = 'it''s "quoted" \\ and ü'
     A: SET a.b.c = 'three'
-    B: SELECT current_setting('my.setting', true), current_setting('a.b.c', true)
-    A: SELECT current_setting('my.setting', true), current_setting('a.b.c', true)`,
+    B: SELECT nullif(current_setting('my.setting', true), ''), nullif(current_setting('a.b.c', true), '')
+    A: SELECT nullif(current_setting('my.setting', true), ''), nullif(current_setting('a.b.c', true), '')`,
   'custom settings come and go': `
     A: SET my.setting = '1'
-    B: SHOW my.setting
+    B: SELECT nullif(current_setting('my.setting', true), '')
     A: RESET my.setting
     A: SHOW my.setting
-    B: SELECT current_setting('my.setting', true) IS NULL
+    B: SELECT nullif(current_setting('my.setting', true), '') IS NULL
     A: SET my.setting = ''
     B: SELECT 1
-    A: SELECT current_setting('my.setting', true) IS NULL`,
+    A: SELECT nullif(current_setting('my.setting', true), '') IS NULL`,
   'RESET ALL': `
     A: SET work_mem = '3MB'; SET my.setting = 'x'; SET application_name = 'renamed'
     B: SHOW work_mem
     A: RESET ALL
-    B: SELECT current_setting('my.setting', true)
-    A: SELECT current_setting('work_mem'), current_setting('my.setting', true), current_setting('application_name')`,
+    B: SELECT nullif(current_setting('my.setting', true), '')
+    A: SELECT current_setting('work_mem'), nullif(current_setting('my.setting', true), ''), current_setting('application_name')`,
   'RESET ALL keeps what the startup said': `
     A: \\connect application_name=mine TimeZone=Asia/Tokyo
     B: \\connect application_name=theirs
@@ -141,6 +150,7 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: EXECUTE p`,
   'DISCARD PLANS, SEQUENCES, TEMP': {
     servers: 2,
+    setup: '',
     steps: `
     A: SET work_mem = '3MB'
     A: DISCARD PLANS
@@ -213,7 +223,7 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: SHOW log_statement
     A: SELECT current_user
     B: SELECT current_user`,
-  'application_name': `
+  application_name: `
     A: \\connect application_name=one
     B: \\connect application_name=two
     C: \\connect
@@ -249,7 +259,7 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     B: \\connect
     A: SELECT set_config('my.word', convert_from('\\x67c3bc', 'UTF8'), false) IS NULL
     B: SHOW client_encoding
-    B: SELECT current_setting('my.word', true)
+    B: SELECT nullif(current_setting('my.word', true), '')
     A: SELECT encode(convert_to(current_setting('my.word'), 'UTF8'), 'hex')
     A: SET NAMES 'UTF8'
     B: SELECT 1
@@ -289,8 +299,8 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
   'startup parameters and options': `
     A: \\connect TimeZone=Asia/Tokyo options='-c work_mem=3MB -c my.option=x'
     B: \\connect
-    A: SELECT current_setting('TimeZone'), current_setting('work_mem'), current_setting('my.option', true)
-    B: SELECT current_setting('TimeZone'), current_setting('work_mem'), current_setting('my.option', true)
+    A: SELECT current_setting('TimeZone'), current_setting('work_mem'), nullif(current_setting('my.option', true), '')
+    B: SELECT current_setting('TimeZone'), current_setting('work_mem'), nullif(current_setting('my.option', true), '')
     A: SET work_mem = '4MB'
     B: SHOW work_mem
     A: RESET work_mem
@@ -340,7 +350,7 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: SET my.path = 'it\\'s'
     B: SELECT 1
     A: SHOW my.path`,
-  'client_min_messages': `
+  client_min_messages: `
     A: SET client_min_messages = error
     B: DO $$ BEGIN RAISE WARNING 'here'; END $$
     A: DO $$ BEGIN RAISE WARNING 'here'; END $$
@@ -353,7 +363,9 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: SELECT pg_sleep(10)
     B: SHOW statement_timeout
     A: SHOW statement_timeout`,
-  'SET SESSION CHARACTERISTICS and SET TRANSACTION': `
+  'SET SESSION CHARACTERISTICS and SET TRANSACTION': {
+    setup: '',
+    steps: `
     A: SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY
     B: SHOW transaction_isolation
     B: CREATE TABLE t (a int)
@@ -364,6 +376,7 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
     A: COMMIT
     B: SHOW transaction_isolation
     A: SHOW transaction_isolation`,
+  },
   'settings that only some values suit': `
     A: SET work_mem = 'nonsense'
     B: SHOW work_mem
@@ -387,8 +400,4 @@ const SCRIPTS: Readonly<Record<string, SessionScript | string>> = {
   },
 };
 
-test.each(Object.keys(SCRIPTS))('%s', async (name) => {
-  const script = SCRIPTS[name] as SessionScript | string;
-  const { direct, through } = await playBoth(stage, typeof script === 'string' ? { steps: script } : script);
-  expect(through).toEqual(direct);
-});
+testScripts(SCRIPTS, () => stage);

@@ -16,7 +16,7 @@ export interface SessionScript {
   readonly steps: string;
   /** Server connections of the proxy's pool. */
   readonly servers?: number;
-  /** Run in the database by `app` before anybody connects. */
+  /** Run by `app` before anybody connects, in a database for this script alone. Without it nothing lasting is to be defined. */
   readonly setup?: string;
 }
 
@@ -51,8 +51,12 @@ class Actor {
     const messages = await this.raw.untilReady();
     const { rows, tags, errors, complaint, status, shape } = readAnswer(messages, this.heard);
     const notices = messages.filter(([type]) => type === BACKEND.noticeResponse).map(noticeOf);
-    const parameters = Object.fromEntries([...this.raw.parameters].sort());
-    return { rows, tags, errors, complaint, status, shape, notices, parameters };
+    return { rows, tags, errors, complaint, status, shape, notices, parameters: this.parameters() };
+  }
+
+  /** The name of the application is given back a moment after it was reset. */
+  parameters(left: readonly string[] = ['application_name']): unknown {
+    return Object.fromEntries([...this.raw.parameters].filter(([name]) => !left.includes(name)).sort());
   }
 
   async untilHeard(count: number): Promise<unknown> {
@@ -63,7 +67,10 @@ class Actor {
 
 function noticeOf(message: Buffer): string {
   const fields = readErrorFields(message);
-  return ['S', 'C', 'M', 'D', 'H'].map((letter) => fields?.get(letter) ?? '').join(' ').trim();
+  return ['S', 'C', 'M', 'D', 'H']
+    .map((letter) => fields?.get(letter) ?? '')
+    .join(' ')
+    .trim();
 }
 
 function startupOf(text: string): Startup {
@@ -97,14 +104,32 @@ export async function playScript(stage: SessionStage, place: Place, script: stri
   const actors = new Map<string, Actor>();
   const seen: unknown[] = [];
   try {
-    for (const step of stepsOf(script)) seen.push({ step: `${step.client}: ${step.text}`, ...((await play(stage, place, actors, step)) as object) });
+    for (const step of stepsOf(script)) {
+      const answer = (await play(stage, place, actors, step)) as object;
+      seen.push({ step: `${step.client}: ${step.text}`, ...answer });
+    }
+    for (const [client, actor] of actors) {
+      if (!actor.raw.open) continue;
+      actor.raw.send(query('SELECT'));
+      await actor.answer();
+      seen.push({
+        client,
+        parameters: actor.parameters([]),
+        heard: actor.heard.map(({ channel, payload }) => `${channel}: ${payload}`),
+      });
+    }
   } finally {
     for (const { raw } of actors.values()) raw.destroy();
   }
   return seen;
 }
 
-async function play(stage: SessionStage, place: Place, actors: Map<string, Actor>, { client, waits, text }: Step): Promise<unknown> {
+async function play(
+  stage: SessionStage,
+  place: Place,
+  actors: Map<string, Actor>,
+  { client, waits, text }: Step,
+): Promise<unknown> {
   if (text.startsWith('\\connect')) {
     actors.get(client)?.raw.destroy();
     return connect(stage, place, actors, client, startupOf(text));
@@ -126,11 +151,17 @@ async function play(stage: SessionStage, place: Place, actors: Map<string, Actor
   }
 }
 
-async function connect(stage: SessionStage, place: Place, actors: Map<string, Actor>, client: string, startup: Startup): Promise<unknown> {
+async function connect(
+  stage: SessionStage,
+  place: Place,
+  actors: Map<string, Actor>,
+  client: string,
+  startup: Startup,
+): Promise<unknown> {
   try {
     const actor = new Actor(await stage.connect(place, startup));
     actors.set(client, actor);
-    return { parameters: Object.fromEntries([...actor.raw.parameters].sort()) };
+    return { parameters: actor.parameters([]) };
   } catch (error) {
     if (error instanceof ServerError) return { refused: error.sqlState };
     throw error;
@@ -151,16 +182,15 @@ async function leave(stage: SessionStage, place: Place, { raw }: Actor): Promise
 /** The script directly, each client on its own connection, and through a proxy. */
 export async function playBoth(stage: SessionStage, { steps, servers = 1, setup }: SessionScript) {
   const play = async (through: boolean) => {
-    const database = await stage.database(setup);
+    const database = setup === undefined ? await stage.common(through) : await stage.database(setup);
     const proxy = through ? await stage.proxy(servers, { waitMs: 5000 }) : null;
     try {
       return await playScript(stage, { port: proxy?.port ?? stage.server.port, database, proxy }, steps);
     } finally {
       await proxy?.stop();
-      await stage.drop(database);
+      if (setup !== undefined) await stage.drop(database);
     }
   };
   const direct = await play(false);
   return { direct, through: await play(true) };
 }
-

@@ -17,22 +17,19 @@ export interface Place {
   readonly proxy: Proxy | null;
 }
 
+type OpenSource = Awaited<ReturnType<typeof openPlainServers>>;
+
 /** One server, and as many small proxies in front of it as a test wants. */
 export class SessionStage {
   readonly server: PlainServer;
   readonly #folder: string;
   readonly #config: ProxyConfig;
-  readonly #source: Awaited<ReturnType<typeof openPlainServers>>;
+  readonly #source: OpenSource;
   readonly #logins: readonly Login[];
+  readonly #common = new Map<boolean, Promise<string>>();
   #databases = 0;
 
-  private constructor(
-    folder: string,
-    server: PlainServer,
-    config: ProxyConfig,
-    source: SessionStage['#source'],
-    logins: readonly Login[],
-  ) {
+  private constructor(folder: string, server: PlainServer, config: ProxyConfig, source: OpenSource, logins: readonly Login[]) {
     this.#folder = folder;
     this.server = server;
     this.#config = config;
@@ -68,6 +65,13 @@ export class SessionStage {
     return database;
   }
 
+  /** For scripts that define nothing lasting. */
+  common(through: boolean): Promise<string> {
+    const found = this.#common.get(through) ?? this.database();
+    this.#common.set(through, found);
+    return found;
+  }
+
   async drop(database: string): Promise<void> {
     await this.server.sql(`DROP DATABASE ${database} WITH (FORCE)`);
   }
@@ -93,7 +97,10 @@ export class SessionStage {
     return this.#logins.find((login) => login.user === user)?.password ?? '';
   }
 
-  connect({ port, database }: Pick<Place, 'port' | 'database'>, { user = 'app', ...parameters }: Startup = {}): Promise<RawClient> {
+  connect(
+    { port, database }: Pick<Place, 'port' | 'database'>,
+    { user = 'app', ...parameters }: Startup = {},
+  ): Promise<RawClient> {
     const secret = { kind: 'password' as const, password: this.password(user) };
     return RawClient.connect({ host: HOST, port, user, database, secret, parameters });
   }

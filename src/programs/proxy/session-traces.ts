@@ -11,6 +11,9 @@ export class SessionTraces implements Traces {
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
   rolledBack = false;
+  unsure = false;
+  /** RESET ALL or DISCARD ALL, by itself. */
+  resetsAll = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -26,6 +29,8 @@ export class SessionTraces implements Traces {
       this.unlisten ??= new Set();
       for (const channel of facts.unlisten) this.unlisten.add(channel);
     }
+    this.unsure ||= facts.statements !== 1 || (facts.command !== 'set' && facts.command !== 'select');
+    this.resetsAll = facts.statements === 1 && facts.allSettings && (facts.command === 'reset' || facts.command === 'discard');
     this.rolledBack = facts.command === 'rollback' || facts.command === 'abort';
   }
 
@@ -49,9 +54,11 @@ export class SessionTraces implements Traces {
     this.allSettings = false;
     this.unlisten = null;
     this.rolledBack = false;
+    this.unsure = false;
+    this.resetsAll = false;
   }
 }
 
-const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval;
+const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed;
 const NONE: Set<string> = new Set();
 const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;
