@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { PIN } from '#core/pool/pins.ts';
-import type { SessionState } from '#core/pool/session-state.ts';
+import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -196,7 +196,7 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.session !== this.state) handOverTo(this, server);
+    if (server.session !== this.state || (server.strange !== null && server.strange !== this)) handOverTo(this, server);
     else this.report(server);
     this.loss.carryOver(server);
   }
@@ -211,14 +211,18 @@ export class ClientSession implements Borrower {
   }
 
   /** The answer to a hand-over that the session had to wait for, or that failed. */
-  handedOver(server: ServerConnection, error: Buffer | null): void {
+  handedOver(server: ServerConnection, error: Buffer | null, before: SessionState): void {
     const waited = this.handingOver;
     this.handingOver = false;
-    if (error !== null) {
+    if (error !== null && !waited) {
+      server.close('the settings of a session could not be restored on it');
+    } else if (error !== null) {
       this.server = null;
       server.borrower = null;
       server.close('the settings of a session could not be restored on it');
-      this.messages.refuse(refusal('stateLost', error));
+      // What another session left there may be in the way; on a new connection it is its own.
+      if (before !== EMPTY_STATE) this.messages.resume();
+      else this.messages.refuse(refusal('stateLost', error));
     } else if (this.server === server) {
       this.report(server);
       if (waited) this.messages.resume();
@@ -274,6 +278,7 @@ export class ClientSession implements Borrower {
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
+      if (group.failed === null && traces.resetsAll) this.pins &= ~PIN.unnamed;
       if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
     }
@@ -332,6 +337,7 @@ export class ClientSession implements Borrower {
     const { errors } = this.home.stats;
     const group = code.slice(0, 2);
     errors.set(group, (errors.get(group) ?? 0) + 1);
+    this.traces.unsure = true;
     // What a prepared statement gives has changed: from now on the text is another statement.
     if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
     // Somebody's code has deallocated what was prepared for everybody.

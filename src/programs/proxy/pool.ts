@@ -116,7 +116,7 @@ export class Pool implements SessionHome {
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
       this.#idle.add(server);
-      if (this.waiting.size > 0) this.#grow();
+      if (this.waiting.size > 0 || this.#guests.size > 0) this.#grow();
       this.#world.released(this);
       return;
     }

@@ -55,6 +55,8 @@ export class ServerConnection {
   readonly prepared: PreparedOnServer;
   /** What is on it beyond its startup. */
   session: SessionState = EMPTY_STATE;
+  /** Whose code may have set on it what nobody can name. */
+  strange: object | null = null;
   /** Whose unnamed statement it holds. */
   unnamed: object | null = null;
   reported: Reported;

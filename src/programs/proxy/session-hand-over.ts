@@ -8,7 +8,10 @@ import { type ServerConnection, toServers } from './server-connection.ts';
  * behind anything else the session waits.
  */
 export function handOverTo(session: ClientSession, server: ServerConnection): void {
-  const { settings, certain, statements } = handOver(server.session, session.state);
+  const before = server.session;
+  const strange = server.strange !== null && server.strange !== session;
+  const { settings, certain, statements } = handOver(before, session.state, strange);
+  if (strange) server.strange = null;
   const { stats } = session.home;
   server.session = session.state;
   if (settings !== '') {
@@ -18,7 +21,7 @@ export function handOverTo(session: ClientSession, server: ServerConnection): vo
       onDone: (error) => {
         stats.handOvers += 1;
         stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
-        session.handedOver(server, error);
+        session.handedOver(server, error, before);
       },
     });
   }

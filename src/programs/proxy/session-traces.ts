@@ -15,6 +15,9 @@ export class SessionTraces implements Traces {
   wrote = false;
   /** RESET may have taken the session's own application_name away. */
   resetsName = false;
+  unsure = false;
+  /** RESET ALL or DISCARD ALL, by itself. */
+  resetsAll = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -32,6 +35,8 @@ export class SessionTraces implements Traces {
       this.unlisten ??= new Set();
       for (const channel of facts.unlisten) this.unlisten.add(channel);
     }
+    this.unsure ||= facts.statements !== 1 || (facts.command !== 'set' && facts.command !== 'select');
+    this.resetsAll = facts.statements === 1 && facts.allSettings && (facts.command === 'reset' || facts.command === 'discard');
     this.rolledBack = facts.command === 'rollback' || facts.command === 'abort';
   }
 
@@ -57,6 +62,8 @@ export class SessionTraces implements Traces {
     this.rolledBack = false;
     this.wrote = false;
     this.resetsName = false;
+    this.unsure = false;
+    this.resetsAll = false;
   }
 }
 
@@ -66,6 +73,6 @@ const WITHOUT_COMMIT: ReadonlySet<string> = new Set([
   ...['fetch', 'move', 'close'],
 ]);
 
-const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval;
+const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed;
 const NONE: Set<string> = new Set();
 const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;
