@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
 import { PIN } from '#core/pool/pins.ts';
-import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
-import { NAME_PREFIX } from './prepared-on-server.ts';
+import { noteError } from './note-error.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
@@ -210,25 +210,6 @@ export class ClientSession implements Borrower {
     this.reported = server.reported;
   }
 
-  /** The answer to a hand-over that the session had to wait for, or that failed. */
-  handedOver(server: ServerConnection, error: Buffer | null, before: SessionState): void {
-    const waited = this.handingOver;
-    this.handingOver = false;
-    if (error !== null && !waited) {
-      server.close('the settings of a session could not be restored on it');
-    } else if (error !== null) {
-      this.server = null;
-      server.borrower = null;
-      server.close('the settings of a session could not be restored on it');
-      // What another session left there may be in the way; on a new connection it is its own.
-      if (before !== EMPTY_STATE) this.messages.resume();
-      else this.messages.refuse(refusal('stateLost', error));
-    } else if (this.server === server) {
-      this.report(server);
-      if (waited) this.messages.resume();
-    }
-  }
-
   onReady(group: Group): void {
     // COPY has failed while a row of it was still being passed on.
     if (this.messages.isStreaming) this.#late = group;
@@ -286,9 +267,14 @@ export class ClientSession implements Borrower {
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
-  #release(server: ServerConnection): void {
+  /** They have nothing to do with each other any more. */
+  leave(server: ServerConnection): void {
     this.server = null;
     server.borrower = null;
+  }
+
+  #release(server: ServerConnection): void {
+    this.leave(server);
     this.home.release(server);
   }
 
@@ -334,14 +320,7 @@ export class ClientSession implements Borrower {
   }
 
   onError(code: string, fields: ReadonlyMap<string, string> | undefined): void {
-    const { errors } = this.home.stats;
-    const group = code.slice(0, 2);
-    errors.set(group, (errors.get(group) ?? 0) + 1);
-    this.traces.unsure = true;
-    // What a prepared statement gives has changed: from now on the text is another statement.
-    if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
-    // Somebody's code has deallocated what was prepared for everybody.
-    if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
+    noteError(this, code, fields);
   }
 
   onNotification(message: Buffer): void {
