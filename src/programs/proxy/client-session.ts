@@ -74,6 +74,8 @@ export class ClientSession implements Borrower {
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   handingOver = false;
+  /** Answered while a large message of the client's was still on its way. */
+  #late: Group | null = null;
   probing = false;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
@@ -104,6 +106,11 @@ export class ClientSession implements Borrower {
     return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
   }
 
+  /** It has no connection, waits for none, and no transaction of it is lost. */
+  get needsNothing(): boolean {
+    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
+  }
+
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
   get status(): 'I' | 'T' | 'E' {
     if (this.loss.isTold) return 'E';
@@ -118,6 +125,8 @@ export class ClientSession implements Borrower {
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
     const server = this.home.checkout(this);
+    // It may have been served in line just now.
+    if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
     this.#take(server);
     return !this.handingOver;
@@ -217,6 +226,21 @@ export class ClientSession implements Borrower {
   }
 
   onReady(group: Group): void {
+    // COPY has failed while a row of it was still being passed on.
+    if (this.messages.isStreaming) this.#late = group;
+    else this.#answered(group);
+    // Names may be settled that a message waits for.
+    this.messages.resume();
+  }
+
+  /** The last byte of a large message is on its way. */
+  streamed(): void {
+    const group = this.#late;
+    this.#late = null;
+    if (group !== null) this.#answered(group);
+  }
+
+  #answered(group: Group): void {
     const server = this.server;
     if (server === null || server.isBusy || this.open !== null) {
       // Sent again, it would be answered twice.
@@ -266,24 +290,26 @@ export class ClientSession implements Borrower {
   /** Gives the connection back when nothing ties the session to it. */
   releaseIfFree(): void {
     const server = this.server;
-    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (server === null || !this.isQuiet || this.probing || this.traces.effects !== 0) return;
     if (this.pins === 0) this.#release(server);
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
   whenFree(): Promise<void> {
-    if (this.#isQuiet) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#freed.push(resolve));
   }
 
   onQuiet(): void {
-    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
+    if (this.#freed.length > 0 && this.isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
   }
 
-  get #isQuiet(): boolean {
+  /** Nothing of it is under way on its connection, and no transaction is open. */
+  get isQuiet(): boolean {
     const { server } = this;
-    return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
+    if (server === null) return true;
+    return !server.isBusy && this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
   }
 
   /** A statement that waits for a connection is given up. */
@@ -340,7 +366,7 @@ export class ClientSession implements Borrower {
 
   /** Between transactions on a connection of its own. */
   get isIdlePinned(): boolean {
-    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
+    return this.server !== null && this.isQuiet && this.messages.isEmpty;
   }
 
   /** Says why and closes. */
@@ -371,7 +397,8 @@ export class ClientSession implements Borrower {
   /** What it left on the connection goes with it; only a transaction that was waiting for its client is worth a ROLLBACK. */
   #giveBack(server: ServerConnection): void {
     server.borrower = null;
-    const dirty = this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null;
+    const dirty =
+      this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null || this.messages.isStreaming;
     if (dirty) {
       if (server.isBusy) this.home.abandon(server);
       else server.close('its session ended with state on it');

@@ -12,6 +12,8 @@ export const GROUP = {
 export interface Preparation {
   readonly undo: () => void;
   confirmed: boolean;
+  /** What the server has accepted then. */
+  readonly statement: { accepted: boolean } | null;
   /** The server's answer to it is not the client's to see. */
   readonly silent: boolean;
 }
@@ -67,5 +69,6 @@ function confirm(list: Preparation[] | null): boolean {
   const next = list?.find((one) => !one.confirmed);
   if (next === undefined) return true;
   next.confirmed = true;
+  if (next.statement !== null) next.statement.accepted = true;
   return !next.silent;
 }

@@ -93,7 +93,7 @@ export class Pool implements SessionHome {
   }
 
   withdraw(session: ClientSession): void {
-    this.waiting.delete(session);
+    if (this.waiting.delete(session)) this.#grow();
   }
 
   ended(session: ClientSession): void {
@@ -245,6 +245,7 @@ export class Pool implements SessionHome {
       if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
       this.#isUnreachable ||= code.startsWith('57P');
     } else {
+      this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
       this.#isUnreachable = true;
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }

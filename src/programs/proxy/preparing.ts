@@ -1,3 +1,4 @@
+import { EFFECT } from '#sql/effects.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
 import { readStatement } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
@@ -21,12 +22,20 @@ interface Unnamed {
 
 const HEADER = Buffer.allocUnsafeSlow(5);
 const NOTHING = () => {};
+/** Named statements of one client. */
+const MOST_NAMES = 10_000;
 
 /** The statements of one client: texts as they come, and prepared ones under names of the proxy's own on whichever server runs them. */
 export class Preparing {
   readonly #session: ClientSession;
   readonly #names = new Map<string, Statement>();
   #unnamed: Unnamed | null = null;
+  /** As the client called statements that it may not have any more: an error that is on its way may name them. */
+  readonly #called = new Map<number, string>();
+  /** The last group that takes or frees a name; of those that have been answered too, until the next look. */
+  readonly #unsettled = new Map<string, Group>();
+  /** A group that may take or free any name. */
+  #allUnsettled: Group | null = null;
 
   constructor(session: ClientSession) {
     this.#session = session;
@@ -34,8 +43,28 @@ export class Preparing {
 
   readonly clientName = (id: number): string | undefined => {
     for (const [name, statement] of this.#names) if (statement.id === id) return name;
-    return undefined;
+    return this.#called.get(id);
   };
+
+  /**
+   * What a message means depends on names that an earlier group of the pipeline takes or frees, and that may yet fail. Within its own
+   * group an error passes it over anyway.
+   */
+  mustWait(server: ServerConnection, type: number, bytes: Buffer, from: number, to: number): boolean {
+    if (this.#unsettled.size === 0 && this.#allUnsettled === null) return false;
+    if (!server.isBusy) {
+      this.#unsettled.clear();
+      this.#allUnsettled = null;
+      return false;
+    }
+    const isPending = (group: Group) => group !== this.#session.open && server.expected.includes(group);
+    if (this.#allUnsettled !== null && (isPending(this.#allUnsettled) || this.#session.probing)) return true;
+    const name = nameIn(type, bytes, from, to);
+    const group = name === null ? undefined : this.#unsettled.get(name);
+    if (group !== undefined) return isPending(group);
+    const names = type === FRONTEND.query || (type === FRONTEND.parse && name === '');
+    return names && [...this.#unsettled.values()].some(isPending);
+  }
 
   /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
   outlived(): void {
@@ -53,6 +82,7 @@ export class Preparing {
     const facts = readStatement(bytes, from + 5, to - 1, session.home.watch.hazards);
     const group = new Group(noteStatement(session, facts), true, null);
     server.expected.push(group);
+    if (touchesNames(facts)) this.#allUnsettled = group;
     server.unnamed = null;
     this.#unnamed = null;
     session.inFlight.keep(bytes, from, to);
@@ -72,21 +102,22 @@ export class Preparing {
       return null;
     }
     const statement = this.#names.get(named.name);
-    if (statement === undefined) return null;
+    if (statement === undefined) {
+      // What the proxy has prepared is nobody's to name.
+      return named.name.startsWith(NAME_PREFIX) ? replaceName(bytes, from, to, named, `"?${named.name.slice(1)}"`) : null;
+    }
     if (!server.prepared.has(statement)) this.#askToPrepare(server, statement);
     if (named.verb === 'deallocate') {
       this.#names.delete(named.name);
       server.prepared.delete(statement);
     }
-    const body = Buffer.concat([
-      bytes.subarray(from + 5, named.start),
-      Buffer.from(statement.name),
-      bytes.subarray(named.end, to),
-    ]);
-    const header = Buffer.alloc(5);
-    header[0] = bytes[from] as number;
-    header.writeInt32BE(body.length + 4, 1);
-    return Buffer.concat([header, body]);
+    return replaceName(bytes, from, to, named, statement.name);
+  }
+
+  #call(name: string, statement: Statement): void {
+    this.#names.set(name, statement);
+    if (this.#called.size >= MOST_CALLED) this.#called.clear();
+    this.#called.set(statement.id, name);
   }
 
   /** In a group of its own, ahead of the query that needs it. */
@@ -100,10 +131,29 @@ export class Preparing {
     toServers.add(SYNC);
   }
 
+  /**
+   * A Parse of what a server has accepted before, under the same settings and definitions, needs no server: clients that prepare one by
+   * one, while others hold every connection, are not kept waiting. False: it does need one.
+   */
+  parseAtOnce(bytes: Buffer, from: number, to: number): boolean {
+    const { home, state } = this.#session;
+    const nameEnd = bytes.indexOf(0, from + 5);
+    if (nameEnd <= from + 5 || nameEnd >= to || bytes.subarray(nameEnd + 1, to).indexOf(0) < 0) return false;
+    const name = bytes.toString('latin1', from + 5, nameEnd);
+    if (this.#names.has(name) || state.prepared.has(name) || this.#names.size >= MOST_NAMES) return false;
+    const { generation, hazards } = home.watch;
+    const statement = home.statements.intern(bytes.subarray(from, to), nameEnd + 1 - from, state, generation, hazards);
+    if (!statement.accepted) return false;
+    home.stats.preparedHits += 1;
+    this.#sayParsed(name, statement);
+    return true;
+  }
+
   parse(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
     const nameEnd = bytes.indexOf(0, from + 5);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    if (this.#names.size >= MOST_NAMES) return session.end(refusal('tooManyStatements'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
     const hazards = session.home.watch.hazards;
@@ -137,7 +187,7 @@ export class Preparing {
 
   /** The server has it already, and nothing is ahead of the answer. */
   #sayParsed(name: string, statement: Statement): void {
-    this.#names.set(name, statement);
+    this.#call(name, statement);
     toClients.open(this.#session.socket);
     toClients.add(parseComplete());
     toClients.flush();
@@ -158,14 +208,15 @@ export class Preparing {
     session.inFlight.keep(message, 0, message.length);
     if (again) this.#closeSilently(server, group, statement);
     else this.#makeRoom(server, group);
-    this.#names.set(name, statement);
+    this.#call(name, statement);
+    this.#unsettled.set(name, group);
     server.prepared.add(statement);
     const undo = () => {
       if (this.#names.get(name) === statement) this.#names.delete(name);
       server.prepared.delete(statement);
     };
     group.parses ??= [];
-    group.parses.push(prepared(undo, false));
+    group.parses.push(prepared(undo, false, statement));
     toServers.add(statement.message);
   }
 
@@ -185,6 +236,7 @@ export class Preparing {
     const session = this.#session;
     const flags = noteStatement(session, facts);
     const group = session.group(server);
+    if (touchesNames(facts)) this.#allUnsettled = group;
     group.flags = merge(group.flags, flags);
     const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
     this.#unnamed = unnamed;
@@ -290,6 +342,7 @@ export class Preparing {
 
   /** Others may use it: the server closes a name that it does not have, which is no error, and the client's name is free. */
   #close(server: ServerConnection, group: Group, name: string, bytes: Buffer, from: number, to: number): void {
+    this.#unsettled.set(name, group);
     const before = this.#names.get(name);
     const unnamed = this.#unnamed;
     if (name === '') {
@@ -304,7 +357,7 @@ export class Preparing {
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));
-    toServers.pass(bytes, from, to);
+    this.#passUnknown(bytes, from, to, from + 6);
   }
 
   /** A function by its number: what it does is not known. */
@@ -321,8 +374,40 @@ const STATEMENT = 0x53;
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 
-function prepared(undo: () => void, silent: boolean): Preparation {
-  return { undo, silent, confirmed: false };
+const MOST_CALLED = 1000;
+
+/** The name of the statement that an extended message is about; null: of none. */
+function nameIn(type: number, bytes: Buffer, from: number, to: number): string | null {
+  if (type === FRONTEND.parse) return bytes.toString('latin1', from + 5, bytes.indexOf(0, from + 5));
+  if (type === FRONTEND.bind) {
+    const at = bytes.indexOf(0, from + 5) + 1;
+    return bytes.toString('latin1', at, bytes.indexOf(0, at));
+  }
+  if (type !== FRONTEND.describe && type !== FRONTEND.close) return null;
+  return bytes[from + 5] === STATEMENT ? bytes.toString('latin1', from + 6, to - 1) : null;
+}
+
+function touchesNames({ named, effects }: StatementFacts): boolean {
+  return (named !== null && named.verb !== 'execute') || (effects & EFFECT.discard) !== 0;
+}
+
+/** The message with another name in the place of the one that its text names. */
+function replaceName(
+  bytes: Buffer,
+  from: number,
+  to: number,
+  at: { readonly start: number; readonly end: number },
+  name: string,
+): Buffer {
+  const body = Buffer.concat([bytes.subarray(from + 5, at.start), Buffer.from(name), bytes.subarray(at.end, to)]);
+  const header = Buffer.alloc(5);
+  header[0] = bytes[from] as number;
+  header.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([header, body]);
+}
+
+function prepared(undo: () => void, silent: boolean, statement: Statement | null = null): Preparation {
+  return { undo, silent, confirmed: false, statement };
 }
 
 /** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */

@@ -44,6 +44,7 @@ const KINDS = {
     message: 'no server connection came free in time',
     hint: 'Raise `limits.serversPerPool`, or find what keeps the connections busy.',
   },
+  unreachable: { code: '08006', message: 'no connection to the server could be opened' },
   queueFull: {
     code: '53300',
     message: 'too many clients wait for a server connection',
@@ -59,6 +60,11 @@ const KINDS = {
   shuttingDown: { code: '57P01', message: 'terminating connection due to administrator command' },
   protocol: { code: '08P01', message: 'invalid message' },
   tooLarge: { code: '54000', message: 'the message is too large' },
+  tooManyStatements: {
+    code: '53200',
+    message: 'this session has too many prepared statements',
+    hint: 'Close statements that are no longer used.',
+  },
   queryTimeout: { code: '57014', message: 'canceling statement due to the query timeout of the proxy' },
   cancelled: { code: '57014', message: 'canceling statement due to user request' },
   idleInTransaction: { code: '25P03', message: 'terminating connection due to idle-in-transaction timeout' },

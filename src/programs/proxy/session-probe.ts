@@ -1,11 +1,11 @@
-import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
 import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import type { ServerConnection } from './server-connection.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+import { handOverTo } from './session-hand-over.ts';
 
 /**
  * Asks a server connection what the transaction that has just ended left on it. The client is not kept waiting; nobody else gets the
@@ -31,6 +31,8 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (found === undefined) session.pins |= PIN.unreadable;
       else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       session.releaseIfFree();
+      // Names that it has read about may be waited for.
+      session.messages.resume();
     },
   });
 }
@@ -41,9 +43,9 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   const name = session.initial.settings.get('application_name');
   const isKept = name === undefined || (state.settings.get('application_name') ?? '') !== '';
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-  if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
-  server.session = restored;
+  server.session = state;
   session.state = restored;
+  if (restored !== state) handOverWhenFree(session, server);
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = withPrepared(session.pins, pins, state);
@@ -55,4 +57,14 @@ function withPrepared(before: number, after: number, { prepared }: SessionState)
   if (prepared.size === 0) return after & ~PIN.prepared;
   const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
   return ends ? after | PIN.prepared : after;
+}
+
+/** The client may have gone on meanwhile, and be in the midst of a group. */
+function handOverWhenFree(session: ClientSession, server: ServerConnection): void {
+  if (session.isQuiet) return handOverTo(session, server);
+  void session.whenFree().then(() => {
+    if (session.server !== server || server.session === session.state) return;
+    handOverTo(session, server);
+    toServers.flush();
+  });
 }
