@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { Client } from 'pg';
 import postgres from 'postgres';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { FAULTS, type Fault } from '../support/faults.ts';
 import { ProxyProcess } from '../support/proxy-process.ts';
 import { type Habit, SessionCrowd } from '../support/session-crowd.ts';
@@ -19,7 +19,6 @@ let cluster: TestCluster;
 let byTls: ProxyProcess;
 let bySockets: ProxyProcess;
 let runs = 0;
-const open: Client[] = [];
 
 beforeAll(async () => {
   cluster = await TestCluster.start();
@@ -32,19 +31,10 @@ beforeEach(async () => {
   cluster.startMissingAgents();
   await cluster.healthy();
 });
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((client) => client.end().catch(() => {})));
-});
 afterAll(async () => {
   await Promise.all([byTls?.end(), bySockets?.end()]);
   await cluster?.destroy();
 });
-
-async function connect(): Promise<Client> {
-  const client = await byTls.connect();
-  open.push(client);
-  return client;
-}
 
 async function crowd(habits = HABITS): Promise<SessionCrowd> {
   let next = 0;
@@ -248,7 +238,6 @@ test('without any member work waits, is told so, gets 57P03, and goes on when th
   const impatient = await ProxyProcess.ofAgents(cluster, LOGIN, { timeouts });
   try {
     const [client, patient] = [await impatient.connect(), await byTls.connect()];
-    open.push(patient);
     await Promise.all(cluster.names.map((name) => cluster.killMember(name)));
     const noticed = once(client, 'notice');
     const told = codeOf(client.query('select 1'));
@@ -258,7 +247,7 @@ test('without any member work waits, is told so, gets 57P03, and goes on when th
     cluster.startMissingAgents();
     expect((await answer).rows).toEqual([{ standby: false }]);
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
-    await client.end();
+    await Promise.all([client.end(), patient.end()]);
   } finally {
     await impatient.end();
   }
