@@ -94,6 +94,16 @@ export class ProxyWorld {
     return this.#outdated.signal;
   }
 
+  /** There were server connections, and every one is gone. */
+  get isLeftAlone(): boolean {
+    let connects = 0;
+    for (const pool of this.pools.values()) {
+      if (pool.servers.size > 0) return false;
+      connects += pool.stats.connects;
+    }
+    return connects > 0;
+  }
+
   isCurrent(epoch: number): boolean {
     return epoch === this.#view.epoch;
   }

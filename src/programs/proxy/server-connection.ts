@@ -4,6 +4,7 @@ import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
 import { copyFail, query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
+import { readLastWords } from './last-words.ts';
 import { CONFIRM_COMMIT, commitIsLost, isLostWait, LOST_COMMIT } from './lost-commit.ts';
 import { Outgoing } from './outgoing.ts';
 import type { PreparedOnServer } from './prepared-on-server.ts';
@@ -78,6 +79,8 @@ export class ServerConnection {
   readonly expected: Group[] = [];
   /** Answered but for its ReadyForQuery: whether its commit is on a standby is being asked. */
   confirming: Group | null = null;
+  /** It has said that it ends for another's sake, and not for what it ran. */
+  endsWithOthers = false;
   readonly #events: ServerEvents;
   readonly #tail = new Tail();
   /** Bytes of a large message that are passed on (or, of a question, dropped) as they come. */
@@ -227,7 +230,7 @@ export class ServerConnection {
         return this.#error(group, bytes, from, to);
       case BACKEND.noticeResponse:
         if (isLostWait(bytes, from, to)) group.doubtful = true;
-        else if (group.isMuted) return;
+        else if (this.#isFarewell(bytes, from, to) || group.isMuted) return;
         break;
       case BACKEND.commandComplete:
         this.#completed(bytes, from, to);
@@ -316,6 +319,14 @@ export class ServerConnection {
   #notified(message: Buffer): void {
     if (this.borrower === null) this.onNotification?.(message);
     else this.borrower.onNotification(message);
+  }
+
+  #isFarewell(bytes: Buffer, from: number, to: number): boolean {
+    const words = readLastWords(bytes, from, to);
+    if (words === null) return false;
+    this.#fatal = words;
+    this.endsWithOthers = true;
+    return true;
   }
 
   /** What a server sends by itself: notices, parameters that a reload changed, notifications, and its farewell. */

@@ -55,7 +55,7 @@ export class SessionLoss {
    * it is the read that may end its server, and must not end them all.
    */
   #isLostWithOthers(server: ServerConnection): boolean {
-    return this.#lostAt === 0 || server.openedAt < this.#lostAt;
+    return this.#lostAt === 0 || server.endsWithOthers || server.openedAt < this.#lostAt;
   }
 
   #repeat(groups: readonly Group[]): void {
