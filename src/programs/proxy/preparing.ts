@@ -343,6 +343,8 @@ export class Preparing {
   /** Others may use it: the server closes a name that it does not have, which is no error, and the client's name is free. */
   #close(server: ServerConnection, group: Group, name: string, bytes: Buffer, from: number, to: number): void {
     this.#unsettled.set(name, group);
+    // What SQL's PREPARE has made is state of the session, and gone now.
+    if (this.#session.state.prepared.has(name)) this.#session.traces.effects |= EFFECT.prepared;
     const before = this.#names.get(name);
     const unnamed = this.#unnamed;
     if (name === '') {
