@@ -162,7 +162,12 @@ export class ClientSession implements Borrower {
   note(facts: StatementFacts): number {
     this.#count();
     this.traces.add(facts);
-    const { effects } = facts;
+    let { effects } = facts;
+    const executed = (effects & EFFECT.prepared) === 0 ? null : this.preparing.executedBy(facts);
+    if (executed !== null) {
+      this.traces.add(executed);
+      effects |= executed.effects;
+    }
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(this, effects);
     else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
     if ((effects & EFFECT.listen) !== 0 && this.open === null) this.listening.bringBack();
