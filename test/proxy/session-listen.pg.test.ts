@@ -18,7 +18,9 @@ const SCRIPTS: SessionScripts = {
     B: NOTIFY news, 'one'
     B: SELECT pg_notify('news', 'two')
     A: \\heard 2`,
-  'in a transaction': `
+  'in a transaction': {
+    servers: 2,
+    steps: `
     A: BEGIN; LISTEN news
     B: NOTIFY news, 'too early'
     A: COMMIT
@@ -27,6 +29,7 @@ const SCRIPTS: SessionScripts = {
     B: BEGIN; NOTIFY news, 'a'; NOTIFY news, 'b'; NOTIFY news, 'a'
     B: COMMIT
     A: \\heard 3`,
+  },
   'rolled back': `
     A: BEGIN; LISTEN news
     A: ROLLBACK

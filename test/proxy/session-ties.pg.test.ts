@@ -284,6 +284,7 @@ const SEQUENCES: SessionScripts = {
     A: SELECT lastval()`,
   },
   'drawn and asked for in one transaction': {
+    servers: 2,
     setup: 'CREATE TABLE t (id serial, a text)',
     steps: `
     A: BEGIN; INSERT INTO t (a) VALUES ('a')

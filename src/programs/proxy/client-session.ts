@@ -170,7 +170,7 @@ export class ClientSession implements Borrower {
     }
     if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(this, effects);
     else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
-    if ((effects & EFFECT.listen) !== 0 && this.open === null) this.listening.bringBack();
+    if ((effects & LISTENS) !== 0 && facts.unlisten === null && this.open === null) this.listening.bringBack();
     return (
       ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
       ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
@@ -278,7 +278,7 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack) this.home.unlisten(this, traces.unlisten);
+      if (traces.unlisten !== null) this.home.unlisten(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
@@ -339,7 +339,7 @@ export class ClientSession implements Borrower {
     const { errors } = this.home.stats;
     const group = code.slice(0, 2);
     errors.set(group, (errors.get(group) ?? 0) + 1);
-    this.traces.unsure = true;
+    this.traces.failed();
     // What a prepared statement gives has changed: from now on the text is another statement.
     if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
     // Somebody's code has deallocated what was prepared for everybody.
@@ -416,5 +416,7 @@ export class ClientSession implements Borrower {
   }
 }
 
+/** May ask what the session listens to, or change it in ways that only the server sees. */
+const LISTENS = EFFECT.listen | EFFECT.unlisten | EFFECT.code;
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

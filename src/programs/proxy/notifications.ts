@@ -62,6 +62,8 @@ export class Notifications {
   async #hand(session: ClientSession, server: ServerConnection, marker: string): Promise<void> {
     const listener = await this.#open();
     if (listener === null) throw new Error('the shared listener could not be opened');
+    const encodings = [listener, server].map(({ reported }) => reported.values.get('client_encoding'));
+    if (encodings[0] !== encodings[1]) throw new Error('the session has an encoding of its own');
     const channels = session.listening.here.filter((channel) => !this.has(session, channel));
     for (const channel of [...channels, marker]) this.#subscribe(session, channel, marker);
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));

@@ -1,4 +1,5 @@
 import { PIN } from '#core/pool/pins.ts';
+import { EFFECT } from '#sql/effects.ts';
 import { quoteIdentifier } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
@@ -17,6 +18,8 @@ export class SessionListening {
   /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
   marker: { readonly channel: string; readonly met: () => void } | null = null;
   readonly #session: ClientSession;
+  /** Channels of the shared listener that the server was told of: the next probe says which of them are left. */
+  #back: readonly string[] | null = null;
   /** Notifications that came in the midst of a large row. */
   #late: Buffer[] = [];
 
@@ -26,6 +29,9 @@ export class SessionListening {
 
   /** A probe has seen these channels. */
   found(channels: readonly string[]): void {
+    const gone = this.#back?.filter((channel) => !channels.includes(channel)) ?? [];
+    this.#back = null;
+    if (gone.length > 0) this.#session.home.unlisten(this.#session, new Set(gone));
     this.here = channels.filter((channel) => !channel.startsWith(MARKER));
     if (this.here.length > 0) this.#session.pins |= PIN.listening;
     else if (!this.isMoving) this.#session.pins &= ~PIN.listening;
@@ -83,12 +89,19 @@ export class SessionListening {
     if (session.server?.status !== TRANSACTION.idle) return;
     const channels = session.home.sharedChannels(session).filter((channel) => !channel.startsWith(MARKER));
     const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
-    if (channels.length > 0) session.server.ask(sql, { onDone: () => {} });
+    if (channels.length === 0) return;
+    session.traces.effects |= EFFECT.listen;
+    session.server.ask(sql, {
+      onDone: (error) => {
+        this.#back = error === null ? channels : null;
+      },
+    });
   }
 
   /** With its connection. */
   lost(): void {
     this.marker = null;
     this.here = [];
+    this.#back = null;
   }
 }
