@@ -29,7 +29,7 @@ export const PROBED =
   EFFECT.discard;
 
 /** Those that can end a pin, besides the ones above. */
-export const UNPINNING = EFFECT.catalog;
+export const UNPINNING = EFFECT.catalog | EFFECT.unlisten;
 
 /** `SET` outside pg_settings, and settings that are states of a transaction. */
 const ACTORS = ['role', 'session_authorization'];

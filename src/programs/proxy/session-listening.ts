@@ -4,7 +4,7 @@ import { quoteIdentifier } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import { MARKER } from './notifications.ts';
-import { type ServerConnection, toClients } from './server-connection.ts';
+import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const MOVE_AGAIN_MS = 1000;
@@ -16,7 +16,7 @@ export class SessionListening {
   here: readonly string[] = [];
   isMoving = false;
   /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
-  marker: { readonly channel: string; readonly met: () => void } | null = null;
+  marker: { readonly channel: string; readonly met: () => void; readonly missed: () => void } | null = null;
   readonly #session: ClientSession;
   /** Channels of the shared listener that the server was told of: the next probe says which of them are left. */
   #back: readonly string[] | null = null;
@@ -32,6 +32,8 @@ export class SessionListening {
     const gone = this.#back?.filter((channel) => !channels.includes(channel)) ?? [];
     this.#back = null;
     if (gone.length > 0) this.#session.home.unlisten(this.#session, new Set(gone));
+    // The session has unlistened meanwhile, and with that the marker is not heard any more.
+    if (this.marker !== null && this.marker.channel !== '' && !channels.includes(this.marker.channel)) this.marker.missed();
     this.here = channels.filter((channel) => !channel.startsWith(MARKER));
     if (this.here.length > 0) this.#session.pins |= PIN.listening;
     else if (!this.isMoving) this.#session.pins &= ~PIN.listening;
@@ -42,7 +44,7 @@ export class SessionListening {
     const channel = readNotification(message)?.channel ?? '';
     if (channel === this.marker?.channel) {
       this.marker.met();
-      this.marker = { channel: '', met: () => {} };
+      this.marker = { channel: '', met: () => {}, missed: () => {} };
     } else if (
       !channel.startsWith(MARKER) &&
       this.marker?.channel !== '' &&
@@ -77,10 +79,24 @@ export class SessionListening {
       this.isMoving = false;
       this.marker = null;
       if (session.server !== server) return;
+      if (error !== null && this.here.length === 0) return this.#stop(server);
       if (error !== null) return void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
       if (this.here.length === 0) session.pins &= ~PIN.listening;
       session.releaseIfFree();
     });
+  }
+
+  /** Nothing is left to be moved. */
+  #stop(server: ServerConnection): void {
+    server.ask('UNLISTEN *', {
+      onDone: () => {
+        const session = this.#session;
+        if (session.server !== server) return;
+        if (this.here.length === 0) session.pins &= ~PIN.listening;
+        session.releaseIfFree();
+      },
+    });
+    toServers.flush();
   }
 
   /** The server is asked what the session listens to (pg_listening_channels): what the shared listener does for it has to be there. */
