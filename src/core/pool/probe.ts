@@ -29,7 +29,7 @@ export const PROBED =
   EFFECT.discard;
 
 /** Those that can end a pin, besides the ones above. */
-export const UNPINNING = EFFECT.catalog;
+export const UNPINNING = EFFECT.catalog | EFFECT.unlisten;
 
 /** `SET` outside pg_settings, and settings that are states of a transaction. */
 const ACTORS = ['role', 'session_authorization'];
@@ -52,6 +52,8 @@ export interface Found {
   readonly pins: number;
   /** What the session listens to on this connection. */
   readonly channels: readonly string[];
+  /** How many statements the protocol has prepared are there; null: it was not asked. */
+  readonly ofProtocol: number | null;
 }
 
 const CODE = EFFECT.code | EFFECT.discard;
@@ -98,6 +100,7 @@ export function probeFor(traces: Traces, before: SessionState, pins: number, log
       ? inUtf8('(SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_listening_channels() c)')
       : 'NULL',
     view ? privileged(login) : 'NULL',
+    asks(EFFECT.prepared) ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements p WHERE NOT p.from_sql)' : 'NULL',
   ];
   return {
     sql: `SELECT ${columns.join(', ')}`,
@@ -159,8 +162,8 @@ interface Reading {
 }
 
 function read({ row, before, pinned, states, effects, all, listed, login }: Reading): Found | undefined {
-  const [named, own, prepared, temporary, locks, cursors, channels, privileges] = row;
-  if (row.length !== 8) return undefined;
+  const [named, own, prepared, temporary, locks, cursors, channels, privileges, ofProtocol] = row;
+  if (row.length !== 9) return undefined;
   const settings = new Map(all ? [] : before.settings);
   for (const name of listed) settings.delete(name);
   for (const [name, value] of objectOf(own)) settings.set(name, value);
@@ -183,7 +186,12 @@ function read({ row, before, pinned, states, effects, all, listed, login }: Read
   if ((effects & EFFECT.library) !== 0) pins |= PIN.library;
   if ((effects & EFFECT.discard) !== 0) pins &= ~PIN.seed;
   else if ((effects & EFFECT.seed) !== 0) pins |= PIN.seed;
-  return { state: states.intern(settings, statements), pins, channels: listOf(channels) };
+  return {
+    state: states.intern(settings, statements),
+    pins,
+    channels: listOf(channels),
+    ofProtocol: typeof ofProtocol === 'string' ? Number(ofProtocol) : null,
+  };
 }
 
 function objectOf(json: string | null | undefined): [string, string][] {

@@ -253,8 +253,7 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack)
-        this.home.watch.notifications.unsubscribe(this, traces.unlisten);
+      if (traces.unlisten !== null) this.home.watch.notifications.unsubscribe(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.watch.changed();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
@@ -395,5 +394,6 @@ export class ClientSession implements Borrower {
   }
 }
 
+/** May ask what the session listens to, or change it in ways that only the server sees. */
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

@@ -6,7 +6,7 @@ export function noteError(session: ClientSession, code: string, fields: Readonly
   const { errors } = session.home.stats;
   const kind = code.slice(0, 2);
   errors.set(kind, (errors.get(kind) ?? 0) + 1);
-  session.traces.unsure = true;
+  session.traces.failed();
   // What a prepared statement gives has changed: from now on the text is another statement.
   if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') session.preparing.outlived();
   // Somebody's code has deallocated what was prepared for everybody.

@@ -53,7 +53,7 @@ export class Notifications {
     this.#hand(session, server, marker).then(
       () => done(null),
       (error: Error) => {
-        this.unsubscribe(session, new Set([marker]));
+        this.unsubscribe(session, new Set([marker, ...this.#pending(session, marker)]));
         done(error.message);
       },
     );
@@ -62,12 +62,14 @@ export class Notifications {
   async #hand(session: ClientSession, server: ServerConnection, marker: string): Promise<void> {
     const listener = await this.#open();
     if (listener === null) throw new Error('the shared listener could not be opened');
+    const encodings = [listener, server].map(({ reported }) => reported.values.get('client_encoding'));
+    if (encodings[0] !== encodings[1]) throw new Error('the session has an encoding of its own');
     const channels = session.listening.here.filter((channel) => !this.has(session, channel));
     for (const channel of [...channels, marker]) this.#subscribe(session, channel, marker);
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
-    const met = new Promise<void>((resolve) => {
-      session.listening.marker = { channel: marker, met: resolve };
-    });
+    const { promise: met, resolve, reject } = Promise.withResolvers<void>();
+    met.catch(() => {});
+    session.listening.marker = { channel: marker, met: resolve, missed: () => reject(new Error('the session has unlistened')) };
     await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
     await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
     await met;
@@ -107,7 +109,14 @@ export class Notifications {
       subscribers = new Map();
       this.#channels.set(channel, subscribers);
     }
-    if (!subscribers.has(session)) subscribers.set(session, { session, marker });
+    if (subscribers.get(session)?.marker !== null) subscribers.set(session, { session, marker });
+  }
+
+  /** Channels that wait for a marker. */
+  #pending(session: ClientSession, marker: string): string[] {
+    return [...this.#channels]
+      .filter(([, subscribers]) => subscribers.get(session)?.marker === marker)
+      .map(([channel]) => channel);
   }
 
   /** Of the shared connection. */

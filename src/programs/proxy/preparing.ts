@@ -1,3 +1,4 @@
+import { EFFECT } from '#sql/effects.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
 import { readStatement } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
@@ -64,6 +65,17 @@ export class Preparing {
     if (group !== undefined) return isPending(group);
     const names = type === FRONTEND.query || (type === FRONTEND.parse && name === '');
     return names && [...this.#unsettled.values()].some(isPending);
+  }
+
+  /** What EXECUTE in a text runs; null: nothing, or nothing that is known. */
+  executedBy({ named, statements, effects }: StatementFacts): StatementFacts | null {
+    const { home, state } = this.#session;
+    if (named === null) return statements > 1 && (effects & EFFECT.prepared) !== 0 ? UNKNOWN : null;
+    if (named.verb !== 'execute') return null;
+    const own = this.#names.get(named.name);
+    if (own !== undefined) return factsOf(own, home.watch.hazards);
+    const text = Buffer.from(state.prepared.get(named.name) ?? '');
+    return readStatement(text, 0, text.length, home.watch.hazards);
   }
 
   /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
@@ -372,6 +384,16 @@ export class Preparing {
   }
 }
 
+/** Of several statements, nobody knows which are prepared when one is executed. */
+const UNKNOWN: StatementFacts = {
+  effects: EFFECT.code | EFFECT.writes,
+  statements: 1,
+  command: '',
+  settings: [],
+  allSettings: false,
+  named: null,
+  unlisten: null,
+};
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 const MOST_CALLED = 1000;

@@ -4,6 +4,7 @@ import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
+import type { Statement } from './prepared-on-server.ts';
 import { type ServerConnection, toServers } from './server-connection.ts';
 import { handOverTo } from './session-hand-over.ts';
 
@@ -21,6 +22,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   if ((traces.effects & (EFFECT.code | EFFECT.unnamed)) !== 0) server.strange = session;
   home.stats.probes += 1;
   session.probing = true;
+  const held = server.prepared.all();
   let row: readonly (string | null)[] | undefined;
   server.ask(probe.sql, {
     onRow: (message) => {
@@ -31,12 +33,24 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       if (session.server !== server) return;
       const found = error === null && row !== undefined ? probe.read(row, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
-      else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
+      else {
+        checkPrepared(session, server, held, found.ofProtocol);
+        learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
+      }
       session.releaseIfFree();
       // Names that it has read about may be waited for.
       session.messages.resume();
     },
   });
+}
+
+/** Code may have deallocated what is prepared there for everybody, this session's own included. */
+function checkPrepared(session: ClientSession, server: ServerConnection, held: readonly Statement[], count: number | null): void {
+  // The unnamed statement is none of them.
+  if (count === null || count === held.length) return;
+  if (count !== 0) server.retired = true;
+  else for (const statement of held) server.prepared.delete(statement);
+  if (count === 0) session.preparing.clear();
 }
 
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {

@@ -10,7 +10,6 @@ export class SessionTraces implements Traces {
   allSettings = false;
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
-  rolledBack = false;
   /** Something that may have a commit record of its own. */
   wrote = false;
   /** RESET may have taken the session's own application_name away. */
@@ -37,7 +36,8 @@ export class SessionTraces implements Traces {
     }
     this.unsure ||= facts.statements !== 1 || (facts.command !== 'set' && facts.command !== 'select');
     this.resetsAll = facts.statements === 1 && facts.allSettings && (facts.command === 'reset' || facts.command === 'discard');
-    this.rolledBack = facts.command === 'rollback' || facts.command === 'abort';
+    // To a savepoint as well: what came before that may stay, and is heard on.
+    if ((facts.effects & EFFECT.rollsBack) !== 0) this.unlisten = null;
   }
 
   /** The server has to be asked before anybody else gets the connection. */
@@ -45,6 +45,12 @@ export class SessionTraces implements Traces {
     // A statement_timeout of the session's own may have cut the last probe off.
     if ((pins & PIN.unreadable) !== 0) return true;
     return (this.effects & (pins === 0 ? PROBED : PROBED | UNPINNING)) !== 0;
+  }
+
+  /** An error came: what was named may not be so. */
+  failed(): void {
+    this.unsure = true;
+    this.unlisten = null;
   }
 
   take(): SessionTraces {
@@ -59,7 +65,6 @@ export class SessionTraces implements Traces {
     this.settings = NONE;
     this.allSettings = false;
     this.unlisten = null;
-    this.rolledBack = false;
     this.wrote = false;
     this.resetsName = false;
     this.unsure = false;
