@@ -126,6 +126,7 @@ export class ServerConnection {
 
   /** Asks on behalf of the proxy; goes out with the next flush of `toServers`. */
   ask(sql: string, question: Question): void {
+    if (this.closed) return queueMicrotask(() => question.onDone(CLOSED));
     this.expected.push(new Group(0, true, question));
     this.unnamed = null;
     toServers.open(this.socket);
@@ -137,6 +138,7 @@ export class ServerConnection {
     this.closed = true;
     this.socket.destroy();
     this.#events.onClosed(this, this.#fatal ?? why);
+    for (const group of this.expected.splice(0)) group.question?.onDone(CLOSED);
   }
 
   /** What the socket has read; `bytes` is good until this returns. */
@@ -359,6 +361,9 @@ export class ServerConnection {
     }
   }
 }
+
+/** The answer to a question whose connection is gone. */
+const CLOSED = errorResponse({ severity: 'ERROR', code: '08006', message: 'the connection to the server was lost' });
 
 export function sizeAt(bytes: Buffer, at: number): number {
   return (
