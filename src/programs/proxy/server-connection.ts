@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
+import { errorResponse } from '#wire/encode-backend.ts';
 import { copyFail, query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
