@@ -169,7 +169,7 @@ const CODE: SessionScripts = {
     A: SELECT f('SET hidden.value = ''3MB''')
     B: SELECT nullif(current_setting('hidden.value', true), '')`,
   },
-  'DO': `
+  DO: `
     A: DO $$ BEGIN SET work_mem = '3MB'; PERFORM set_config('app.by_do', 'x', false); END $$
     B: SELECT current_setting('work_mem'), nullif(current_setting('app.by_do', true), '')
     A: SELECT current_setting('work_mem')`,

@@ -339,7 +339,7 @@ const OTHER: SessionScripts = {
     A: SHOW work_mem
     A: ROLLBACK PREPARED 'fourth'`,
   },
-  'LOAD': {
+  LOAD: {
     servers: 2,
     steps: `
     A: \\connect user=super

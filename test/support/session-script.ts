@@ -105,7 +105,6 @@ export async function playScript(stage: SessionStage, place: Place, script: stri
   const seen: unknown[] = [];
   try {
     for (const step of stepsOf(script)) {
-      if (process.env.STATET) console.error(place.proxy !== null, step);
       const answer = (await play(stage, place, actors, step)) as object;
       seen.push({ step: `${step.client}: ${step.text}`, ...answer });
     }

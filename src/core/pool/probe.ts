@@ -186,7 +186,12 @@ function read({ row, before, pinned, states, effects, all, listed, login }: Read
   if ((effects & EFFECT.library) !== 0) pins |= PIN.library;
   if ((effects & EFFECT.discard) !== 0) pins &= ~PIN.seed;
   else if ((effects & EFFECT.seed) !== 0) pins |= PIN.seed;
-  return { state: states.intern(settings, statements), pins, channels: listOf(channels), ofProtocol: typeof ofProtocol === 'string' ? Number(ofProtocol) : null };
+  return {
+    state: states.intern(settings, statements),
+    pins,
+    channels: listOf(channels),
+    ofProtocol: typeof ofProtocol === 'string' ? Number(ofProtocol) : null,
+  };
 }
 
 function objectOf(json: string | null | undefined): [string, string][] {

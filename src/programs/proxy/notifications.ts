@@ -114,7 +114,9 @@ export class Notifications {
 
   /** Channels that wait for a marker. */
   #pending(session: ClientSession, marker: string): string[] {
-    return [...this.#channels].filter(([, subscribers]) => subscribers.get(session)?.marker === marker).map(([channel]) => channel);
+    return [...this.#channels]
+      .filter(([, subscribers]) => subscribers.get(session)?.marker === marker)
+      .map(([channel]) => channel);
   }
 
   /** Of the shared connection. */

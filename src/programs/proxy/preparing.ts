@@ -1,5 +1,5 @@
-import type { StatementFacts } from '#sql/read-statement.ts';
 import { EFFECT } from '#sql/effects.ts';
+import type { StatementFacts } from '#sql/read-statement.ts';
 import { readStatement } from '#sql/read-statement.ts';
 import { parseComplete } from '#wire/encode-backend.ts';
 import { close } from '#wire/encode-frontend.ts';
