@@ -34,10 +34,10 @@ const ACTORS = ['role', 'session_authorization'];
 
 function literalsOf(call: string): string[] {
   const found = call.matchAll(/decode\('([0-9a-f]*)', 'hex'\), 'UTF8'|(E?)'((?:[^'\\]|''|\\.)*)'/g);
-  return [...found].map(([, hex, escape, text = '']) =>
+  return [...found].map(([, hex, backslashes, text = '']) =>
     hex !== undefined
       ? Buffer.from(hex, 'hex').toString()
-      : (escape === 'E' ? text.replaceAll('\\\\', '\\') : text).replaceAll("''", "'"),
+      : (backslashes === 'E' ? text.replaceAll('\\\\', '\\') : text).replaceAll("''", "'"),
   );
 }
 
