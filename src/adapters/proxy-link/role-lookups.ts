@@ -1,4 +1,3 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import { fail } from '#domain/errors.ts';
 import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
 import { BoundedMemory } from './bounded-memory.ts';
@@ -29,8 +28,6 @@ export class RoleLookups {
   readonly #known = new BoundedMemory<Remembered>(MAX_KNOWN);
   readonly #unknown = new BoundedMemory<Remembered>(MAX_UNKNOWN);
   readonly #asking = new Map<string, Promise<RoleFacts | null>>();
-  /** Of this process: who sees a digest cannot try passwords against it. */
-  readonly #digestKey = randomBytes(32);
 
   constructor(links: () => readonly Askable[]) {
     this.#links = links;
@@ -62,8 +59,7 @@ export class RoleLookups {
     const why: string[] = [];
     for (const link of this.#links().slice(0, MAX_AGENTS)) {
       try {
-        const answered = await link.lookup(role, database, ANSWER_TIMEOUT_MS);
-        const facts = answered === null ? null : { ...answered, digest: this.#digestOf(answered) };
+        const facts = await link.lookup(role, database, ANSWER_TIMEOUT_MS);
         this.#remember(key, facts);
         return facts;
       } catch (error) {
@@ -77,11 +73,5 @@ export class RoleLookups {
     const [to, from] = facts === null ? [this.#unknown, this.#known] : [this.#known, this.#unknown];
     from.delete(key);
     to.put(key, { facts, at: performance.now() });
-  }
-
-  #digestOf({ digest, verifier }: RoleFacts): string {
-    return createHmac('sha256', this.#digestKey)
-      .update(JSON.stringify([digest, verifier]))
-      .digest('base64url');
   }
 }

@@ -10,7 +10,8 @@ export const PIN = {
   unreadable: 1 << 7,
   privileged: 1 << 8,
   backend: 1 << 9,
-  unnamed: 1 << 10,
+  prepared: 1 << 10,
+  unnamed: 1 << 11,
 } as const;
 
 export type PinReason = keyof typeof PIN;
@@ -26,6 +27,7 @@ export const PIN_REASONS: Readonly<Record<PinReason, string>> = {
   listening: 'LISTEN, until the shared listener has taken it over',
   unreadable: 'session state that could not be read',
   backend: 'state of the server process that nobody can read',
+  prepared: 'statements of PREPARE that may name temporary tables which are gone',
   privileged: 'a setting that the role itself may not make',
   unnamed: 'set_config() with a name that is computed',
 };

@@ -18,8 +18,8 @@ export interface RoleFacts {
     readonly mayConnect: boolean;
   } | null;
   /**
-   * Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. Of
-   * this process: it says nothing elsewhere.
+   * Differs when what ALTER ROLE or ALTER DATABASE … SET gives new sessions of the pair has changed, or the attributes above have. The
+   * verifier is not in it: sessions outlive a change of the password.
    */
   readonly digest: string;
   /** The server of the agent that answered, the primary's where it can be asked, lets the proxy in as this role by its certificate. */

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { readTlsText } from '#adapters/tls/read-tls-text.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
@@ -13,6 +14,9 @@ export function readClientTls({ mode, certificateFile, keyFile, clientCaFile }: 
     ...(clientCaFile === undefined ? {} : { clientCa: readTlsText(clientCaFile) }),
   };
   try {
+    // Of different kinds, OpenSSL would take both and use neither.
+    if (!new X509Certificate(tls.certificate).checkPrivateKey(createPrivateKey(tls.key)))
+      throw new Error('the key is of another certificate');
     createSecureContext({ cert: tls.certificate, key: tls.key, ca: tls.clientCa });
   } catch (error) {
     fail('tls.invalid', `${certificateFile} and ${keyFile}: ${(error as Error).message}`, error);

@@ -27,6 +27,7 @@ export class ClientChannel {
   readonly #queue: Buffer[] = [];
   #receive: Receive = (bytes, length) => this.#collect(bytes.subarray(0, length));
   #startup = Buffer.alloc(0);
+  #queuedBytes = 0;
   #inLogin = false;
   #waiting: { readonly resolve: () => void; readonly reject: (error: Error) => void } | null = null;
   #ended: Error | null = null;
@@ -58,6 +59,9 @@ export class ClientChannel {
       const frames = this.#frames.push(chunk);
       if (frames === null) return void this.socket.destroy(new Error('a message of an impossible length'));
       this.#queue.push(...frames);
+      // Nobody has anything to say ahead of its turn.
+      for (const frame of frames) this.#queuedBytes += frame.length;
+      if (this.#queuedBytes > MAX_LOGIN_BYTES) return void this.socket.destroy(new Error('too much during the login'));
     } else {
       if (this.#startup.length + chunk.length > MAX_STARTUP_BYTES + MAX_LOGIN_BYTES) return void this.socket.destroy();
       this.#startup = Buffer.concat([this.#startup, chunk]);
@@ -75,10 +79,10 @@ export class ClientChannel {
 
   /** The request for a session or a cancel, with encryption settled before. Rejects when the client goes. */
   async startup(): Promise<Exclude<Startup, { kind: 'incomplete' | 'ssl' | 'gss' }>> {
-    let asked = 0;
+    const asked = new Set<'ssl' | 'gss'>();
     for (;;) {
       if (this.#startup.length === 0) await this.#more();
-      if (this.#startup[0] === FIRST_TLS_BYTE && this.secure === null && asked === 0) {
+      if (this.#startup[0] === FIRST_TLS_BYTE && this.secure === null && asked.size === 0) {
         const security = this.#security();
         if (security === null) throw new Error('TLS without having been offered');
         const hello = this.#startup;
@@ -92,8 +96,10 @@ export class ClientChannel {
         continue;
       }
       if (read.kind === 'ssl' || read.kind === 'gss') {
-        // Whatever came before the encryption was not protected by it, and nobody asks more than once for each.
-        if (this.#startup.length > read.length || ++asked > 2 || this.secure !== null) return PREMATURE;
+        // Whatever came before the encryption was not protected by it.
+        if (this.#startup.length > read.length) return PREMATURE;
+        if (asked.has(read.kind) || this.secure !== null) return ASKED_AGAIN;
+        asked.add(read.kind);
         this.#startup = Buffer.alloc(0);
         const security = read.kind === 'ssl' ? this.#security() : null;
         if (security === null) this.socket.write(SAY_NO);
@@ -129,6 +135,7 @@ export class ClientChannel {
       secure.once('error', reject);
       secure.once('close', () => reject(new Error('the client closed the connection')));
     });
+    secure.authorized = isVerified(secure);
     if (hello !== null && secure.alpnProtocol !== 'postgresql') throw new Error('direct TLS without the protocol postgresql');
     secure.on('data', this.#onData);
   }
@@ -150,7 +157,10 @@ export class ClientChannel {
   async message(): Promise<Buffer> {
     for (;;) {
       const frame = this.#queue.shift();
-      if (frame !== undefined) return frame;
+      if (frame !== undefined) {
+        this.#queuedBytes -= frame.length;
+        return frame;
+      }
       await this.#more();
     }
   }
@@ -164,4 +174,12 @@ export class ClientChannel {
   }
 }
 
+const ASKED_AGAIN = { kind: 'invalid', code: '08P01', message: 'encryption was asked for more than once' } as const;
 const PREMATURE = { kind: 'invalid', code: '08P01', message: 'received unencrypted data after an encryption request' } as const;
+
+/** `tls.Server` sets `authorized` for the sockets that it accepts itself, and by this (lib/internal/tls/wrap.js). */
+function isVerified(secure: TLSSocket): boolean {
+  const { _handle: handle } = secure as unknown as { readonly _handle: { verifyError?(): Error | null } | null };
+  const error = handle?.verifyError?.();
+  return typeof handle?.verifyError === 'function' && (error === null || error === undefined);
+}

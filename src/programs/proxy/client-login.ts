@@ -129,8 +129,9 @@ async function scram(
   channel.socket.write(authenticationSaslContinue(first.data));
   const final = server.final(readSaslResponse(await expectPassword(channel)) ?? Buffer.alloc(0));
   if (!final.ok) {
-    // What is remembered may be old: the next attempt is then checked by what is true now.
-    if (known !== null) await lookup(settings, user, database, true).catch(() => null);
+    // What is remembered may be old: the next attempt is then checked by what is true now. The same for a role that does not exist,
+    // or the time until the answer would tell.
+    await lookup(settings, user, database, true).catch(() => null);
     throw new LoginError(final);
   }
   if (known === null || parsed === undefined || isExpired(known)) throw wrongPassword(user);
@@ -162,6 +163,15 @@ function admit(facts: RoleFacts, user: string, database: string): void {
 /** Two credentials that open the same doors. */
 export function sameCredential(a: Credential | null, b: Credential | null): boolean {
   return a === b || fingerprint(a) === fingerprint(b);
+}
+
+/** It opens what this verifier guards. */
+export function isOfVerifier(credential: Credential, verifier: string | null): boolean {
+  if (credential.kind === 'certificate') return true;
+  if (verifier === null) return false;
+  if (credential.kind === 'md5') return credential.hash === verifier;
+  const parsed = parseScramVerifier(verifier);
+  return parsed !== undefined && verifierText(parsed).equals(verifierText(credential.verifier));
 }
 
 function fingerprint(credential: Credential | null): string {

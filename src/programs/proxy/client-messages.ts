@@ -59,6 +59,11 @@ export class ClientMessages {
     return this.#heldBytes === 0 && this.#tail.isEmpty && this.#streaming === 0;
   }
 
+  /** The beginning of a message has gone to the server: nothing but its rest may follow there. */
+  get isStreaming(): boolean {
+    return this.#streaming > 0 && !this.#dropping;
+  }
+
   /** What the socket has read; `bytes` is good until this returns. */
   receive(bytes: Buffer, length: number): void {
     this.#session.activeAt = performance.now();
@@ -79,6 +84,11 @@ export class ClientMessages {
 
   /** As if the client had sent it just now, before what it has sent since. */
   repeat(bytes: Buffer): void {
+    // What has come of the next message stands behind it.
+    if (!this.#tail.isEmpty) {
+      this.#heldBytes += this.#tail.length;
+      this.#held.unshift(Buffer.from(this.#tail.drain()));
+    }
     this.#held.unshift(bytes);
     this.#heldBytes += bytes.length;
     this.resume();
@@ -206,6 +216,7 @@ export class ClientMessages {
     const end = Math.min(to, from + this.#streaming);
     this.#streaming -= end - from;
     if (!this.#dropping && this.#session.server !== null) toServers.pass(bytes, from, end);
+    if (this.#streaming === 0 && !this.#dropping) this.#session.streamed();
     return end;
   }
 
@@ -228,7 +239,7 @@ export class ClientMessages {
       case FRONTEND.copyDone:
       case FRONTEND.copyFail:
         // Behind an error of its COPY a client may still be sending; PostgreSQL passes that over as well.
-        if (session.server !== null && session.server.isBusy) toServers.pass(bytes, from, to);
+        if (session.server?.isBusy) toServers.pass(bytes, from, to);
         return true;
       case FRONTEND.sync:
         return this.#sync(bytes, from, to);
@@ -238,6 +249,7 @@ export class ClientMessages {
       default:
         break;
     }
+    if (type === FRONTEND.parse && session.needsNothing && session.preparing.parseAtOnce(bytes, from, to)) return true;
     if (!session.ready(type, bytes, from, to)) return false;
     if (session.server === null) return true;
     return this.#work(type, bytes, from, to);
@@ -247,6 +259,7 @@ export class ClientMessages {
     const session = this.#session;
     const server = session.server;
     if (server === null) return true;
+    if (session.preparing.mustWait(server, type, bytes, from, to)) return false;
     toServers.open(server.socket);
     switch (type) {
       case FRONTEND.query:
@@ -279,11 +292,15 @@ export class ClientMessages {
     if (server === null || (open === null && !server.isBusy)) {
       if (session.waitingSince !== 0 || session.handingOver) return false;
       session.sayReady();
+      // Nothing went to the server: what was to be prepared is there already.
+      session.releaseIfFree();
       return true;
     }
     session.inFlight.keep(bytes, from, to);
-    if (open === null) server.expected.push(new Group(GROUP.reads, true, null));
-    else open.synced = true;
+    const group = open ?? new Group(GROUP.reads, true, null);
+    if (open === null) server.expected.push(group);
+    group.synced = true;
+    group.endsAt = session.inFlight.end;
     session.open = null;
     toServers.pass(bytes, from, to);
     return true;

@@ -1,24 +1,24 @@
 import type { Socket } from 'node:net';
-import { PIN, pinReasons } from '#core/pool/pins.ts';
-import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
+import { PIN } from '#core/pool/pins.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
-import type { StatementFacts } from '#sql/read-statement.ts';
 import { errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
-import { NAME_PREFIX } from './prepared-on-server.ts';
+import { noteError } from './note-error.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
-import { handOverTo } from './session-hand-over.ts';
+import { handOverTo, restoreName } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { SessionLoss } from './session-loss.ts';
-import { asksCurrval, drawsNumbers } from './session-numbers.ts';
+import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
+import { hidesWarnings } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -26,6 +26,19 @@ import { TRANSACTION } from './transaction-status.ts';
 const KEPT_BYTES = 16 * 1024;
 /** What a client may send ahead while it waits. */
 const AHEAD_BYTES = 64 * 1024;
+
+interface SessionParts {
+  readonly socket: Socket;
+  readonly pid: number;
+  readonly secret: Buffer;
+  readonly login: string;
+  readonly database: string;
+  readonly home: SessionHome;
+  readonly initial: SessionState;
+  readonly signature: string;
+  readonly reported: Reported;
+  readonly now: number;
+}
 
 /** One client: its state lives here, and a server connection is borrowed for each transaction. */
 export class ClientSession implements Borrower {
@@ -51,34 +64,23 @@ export class ClientSession implements Borrower {
   /** Since when its present transaction runs. */
   takenAt = 0;
   closed = false;
-  closing: Refusal | null = null;
   readonly traces = new SessionTraces();
   readonly messages: ClientMessages;
   /** The group whose Sync has not come yet. */
   open: Group | null = null;
-  copyIn = false;
   readonly inFlight = new InFlight(KEPT_BYTES);
   /** Everything up to the next Sync is passed over, as PostgreSQL does behind an error. */
   skipping = false;
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   handingOver = false;
+  /** Answered while a large message of the client's was still on its way. */
+  #late: Group | null = null;
   probing = false;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
 
-  constructor(parts: {
-    socket: Socket;
-    pid: number;
-    secret: Buffer;
-    login: string;
-    database: string;
-    home: SessionHome;
-    initial: SessionState;
-    signature: string;
-    reported: Reported;
-    now: number;
-  }) {
+  constructor(parts: SessionParts) {
     this.socket = parts.socket;
     this.pid = parts.pid;
     this.secret = parts.secret;
@@ -104,6 +106,11 @@ export class ClientSession implements Borrower {
     return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
   }
 
+  /** It has no connection, waits for none, and no transaction of it is lost. */
+  get needsNothing(): boolean {
+    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
+  }
+
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
   get status(): 'I' | 'T' | 'E' {
     if (this.loss.isTold) return 'E';
@@ -118,6 +125,8 @@ export class ClientSession implements Borrower {
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
     const server = this.home.checkout(this);
+    // It may have been served in line just now.
+    if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
     this.#take(server);
     return !this.handingOver;
@@ -156,40 +165,6 @@ export class ClientSession implements Borrower {
     toClients.open(this.socket);
     toClients.add(readyForQuery(this.status));
     toClients.flush();
-  }
-
-  /** What a text that is about to run may do. Answers with the bits of its group. */
-  note(facts: StatementFacts): number {
-    this.#count();
-    this.traces.add(facts);
-    let { effects } = facts;
-    const executed = (effects & EFFECT.prepared) === 0 ? null : this.preparing.executedBy(facts);
-    if (executed !== null) {
-      this.traces.add(executed);
-      effects |= executed.effects;
-    }
-    if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(this, effects);
-    else if ((effects & EFFECT.code) !== 0 && this.server !== null) this.server.numbersOf = this;
-    if ((effects & LISTENS) !== 0 && facts.unlisten === null && this.open === null) this.listening.bringBack();
-    return (
-      ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
-      ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
-      ((effects & EFFECT.begins) !== 0 ? GROUP.begins : 0)
-    );
-  }
-
-  /** Something runs whose text is not at hand. */
-  noteUnknown(): number {
-    this.#count();
-    this.traces.effects |= EFFECT.code;
-    return GROUP.ends;
-  }
-
-  #count(): void {
-    this.home.stats.statements += 1;
-    if (this.pins !== 0)
-      for (const reason of pinReasons(this.pins))
-        this.home.stats.pinned.set(reason, (this.home.stats.pinned.get(reason) ?? 0) + 1);
   }
 
   /** The pool has one for it. */
@@ -235,29 +210,28 @@ export class ClientSession implements Borrower {
     this.reported = server.reported;
   }
 
-  /** The answer to a hand-over that the session had to wait for, or that failed. */
-  handedOver(server: ServerConnection, error: Buffer | null, before: SessionState): void {
-    const waited = this.handingOver;
-    this.handingOver = false;
-    if (error !== null && !waited) {
-      server.close('the settings of a session could not be restored on it');
-    } else if (error !== null) {
-      this.server = null;
-      server.borrower = null;
-      server.close('the settings of a session could not be restored on it');
-      // What another session left there may be in the way; on a new connection it is its own.
-      if (before !== EMPTY_STATE) this.messages.resume();
-      else this.messages.refuse(refusal('stateLost', error));
-    } else if (this.server === server) {
-      this.report(server);
-      if (waited) this.messages.resume();
-    }
+  onReady(group: Group): void {
+    // COPY has failed while a row of it was still being passed on.
+    if (this.messages.isStreaming) this.#late = group;
+    else this.#answered(group);
+    // Names may be settled that a message waits for.
+    this.messages.resume();
   }
 
-  onReady(group: Group): void {
-    this.copyIn = false;
+  /** The last byte of a large message is on its way. */
+  streamed(): void {
+    const group = this.#late;
+    this.#late = null;
+    if (group !== null) this.#answered(group);
+  }
+
+  #answered(group: Group): void {
     const server = this.server;
-    if (server === null || server.isBusy || this.open !== null) return;
+    if (server === null || server.isBusy || this.open !== null) {
+      // Sent again, it would be answered twice.
+      this.inFlight.drop(group.endsAt);
+      return;
+    }
     const now = performance.now();
     this.home.stats.latency.query.observe((now - this.activeAt) * 1000);
     this.activeAt = now;
@@ -265,6 +239,7 @@ export class ClientSession implements Borrower {
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
+      if (this.traces.resetsName) restoreName(this, server);
       return;
     }
     this.onQuiet();
@@ -278,8 +253,8 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null) this.home.unlisten(this, traces.unlisten);
-      if ((traces.effects & EFFECT.catalog) !== 0) this.home.catalogChanged();
+      if (traces.unlisten !== null) this.home.watch.notifications.unsubscribe(this, traces.unlisten);
+      if ((traces.effects & EFFECT.catalog) !== 0) this.home.watch.changed();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
@@ -291,33 +266,40 @@ export class ClientSession implements Borrower {
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
-  #release(server: ServerConnection): void {
+  /** They have nothing to do with each other any more. */
+  leave(server: ServerConnection): void {
     this.server = null;
     server.borrower = null;
+  }
+
+  #release(server: ServerConnection): void {
+    this.leave(server);
     this.home.release(server);
   }
 
   /** Gives the connection back when nothing ties the session to it. */
   releaseIfFree(): void {
     const server = this.server;
-    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (server === null || !this.isQuiet || this.probing || this.traces.effects !== 0) return;
     if (this.pins === 0) this.#release(server);
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
   whenFree(): Promise<void> {
-    if (this.#isQuiet) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#freed.push(resolve));
   }
 
   onQuiet(): void {
-    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
+    if (this.#freed.length > 0 && this.isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
   }
 
-  get #isQuiet(): boolean {
+  /** Nothing of it is under way on its connection, and no transaction is open. */
+  get isQuiet(): boolean {
     const { server } = this;
-    return server === null || (!server.isBusy && this.open === null && server.status === TRANSACTION.idle);
+    if (server === null) return true;
+    return !server.isBusy && this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
   }
 
   /** A statement that waits for a connection is given up. */
@@ -327,8 +309,9 @@ export class ClientSession implements Borrower {
     this.refused(refusal('cancelled'));
   }
 
-  onCopyIn(active: boolean): void {
-    this.copyIn = active;
+  mustConfirm(group: Group): boolean {
+    const wrote = this.traces.wrote || (this.traces.effects & EFFECT.code) !== 0;
+    return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(this);
   }
 
   onDeallocated(): void {
@@ -336,14 +319,7 @@ export class ClientSession implements Borrower {
   }
 
   onError(code: string, fields: ReadonlyMap<string, string> | undefined): void {
-    const { errors } = this.home.stats;
-    const group = code.slice(0, 2);
-    errors.set(group, (errors.get(group) ?? 0) + 1);
-    this.traces.failed();
-    // What a prepared statement gives has changed: from now on the text is another statement.
-    if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
-    // Somebody's code has deallocated what was prepared for everybody.
-    if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
+    noteError(this, code, fields);
   }
 
   onNotification(message: Buffer): void {
@@ -356,9 +332,10 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
+    // What its last transaction left behind was still being read: it is as lost as what a pin stands for.
+    const isPinned = (this.pins & ~PIN.listening) !== 0 || this.probing;
     this.probing = false;
     this.listening.lost();
-    const isPinned = (this.pins & ~PIN.listening) !== 0;
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.loss.of(server, why);
@@ -373,7 +350,7 @@ export class ClientSession implements Borrower {
 
   /** Between transactions on a connection of its own. */
   get isIdlePinned(): boolean {
-    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
+    return this.server !== null && this.isQuiet && this.messages.isEmpty;
   }
 
   /** Says why and closes. */
@@ -396,7 +373,7 @@ export class ClientSession implements Borrower {
     const server = this.server;
     this.server = null;
     for (const resolve of this.#freed.splice(0)) resolve();
-    this.home.unlisten(this, 'all');
+    this.home.watch.notifications.unsubscribe(this, 'all');
     if (server !== null) this.#giveBack(server);
     this.home.ended(this);
   }
@@ -404,7 +381,8 @@ export class ClientSession implements Borrower {
   /** What it left on the connection goes with it; only a transaction that was waiting for its client is worth a ROLLBACK. */
   #giveBack(server: ServerConnection): void {
     server.borrower = null;
-    const dirty = this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null;
+    const dirty =
+      this.pins !== 0 || this.traces.isProbeDue(0) || server.isBusy || this.open !== null || this.messages.isStreaming;
     if (dirty) {
       if (server.isBusy) this.home.abandon(server);
       else server.close('its session ended with state on it');
@@ -417,6 +395,5 @@ export class ClientSession implements Borrower {
 }
 
 /** May ask what the session listens to, or change it in ways that only the server sees. */
-const LISTENS = EFFECT.listen | EFFECT.unlisten | EFFECT.code;
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

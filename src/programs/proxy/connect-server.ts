@@ -36,6 +36,8 @@ export interface ConnectOptions {
   readonly tls: ServerTls | null;
   /** Of TCP and TLS; the login itself may take ten times as long. */
   readonly connectTimeoutMs: number;
+  /** Aborted: the connection is of no use any more. A server that hangs would hold its place for seconds. */
+  readonly signal: AbortSignal;
 }
 
 export interface LoggedIn {
@@ -59,17 +61,21 @@ export class LoginRefused extends Error {
 
 const MAX_LOGIN_FRAME_BYTES = 64 * 1024;
 const LOGIN_PATIENCE = 10;
+const OUTDATED = 'its server is not the primary any more';
 
 /** Opens a connection and logs in. Rejects with `LoginRefused`, or with what happened to the network. */
 export async function connectServer(options: ConnectOptions): Promise<LoggedIn> {
   let receive: Receive = () => {};
   const sink: Receive = (bytes, length) => receive(bytes, length);
   const socket = await openSocket(options, sink);
+  const abandon = () => socket.destroy(new Error(OUTDATED));
+  options.signal.addEventListener('abort', abandon);
   const incoming = new Incoming(socket);
   receive = (bytes, length) => incoming.receive(bytes, length);
   const timer = setTimeout(() => socket.destroy(new Error('the login took too long')), options.connectTimeoutMs * LOGIN_PATIENCE);
   try {
     const { role, database, parameters } = options;
+    if (options.signal.aborted) throw new Error(OUTDATED);
     socket.write(startupMessage([...parameters, ['user', role], ['database', database]]));
     await authenticate(options, socket, incoming);
     const facts = await greet(incoming);
@@ -86,10 +92,14 @@ export async function connectServer(options: ConnectOptions): Promise<LoggedIn> 
     throw error;
   } finally {
     clearTimeout(timer);
+    options.signal.removeEventListener('abort', abandon);
   }
 }
 
-async function openSocket({ address, tls, connectTimeoutMs, credential }: ConnectOptions, sink: Receive): Promise<Socket> {
+async function openSocket(
+  { address, tls, connectTimeoutMs, credential, signal }: ConnectOptions,
+  sink: Receive,
+): Promise<Socket> {
   const local = address.socketDir !== undefined && credential.kind !== 'certificate';
   const target = local
     ? { path: join(address.socketDir ?? '', `.s.PGSQL.${address.port}`) }
@@ -97,12 +107,15 @@ async function openSocket({ address, tls, connectTimeoutMs, credential }: Connec
   const plain = local || tls === null;
   const socket = connect(plain ? { ...target, ...readInto(sink) } : target);
   const timer = setTimeout(() => socket.destroy(new Error(`no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+  const abandon = () => socket.destroy(new Error(OUTDATED));
+  signal.addEventListener('abort', abandon);
   try {
     await once(socket, 'connect');
     if (plain || tls === null) return socket;
     return await encrypt(socket, tls, address, sink);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', abandon);
   }
 }
 
@@ -203,7 +216,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
       case 'ok':
         return;
       case 'md5':
-        if (options.credential.kind !== 'md5') throw new Error(`the server asks for an md5 password of ${options.role}`);
+        if (options.credential.kind !== 'md5') throw unusable(`the server asks for an md5 password of ${options.role}`);
         socket.write(passwordMessage(md5Answer(options.credential.hash, request.salt)));
         break;
       case 'sasl':
@@ -211,6 +224,8 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
         break;
       case 'saslContinue': {
         const answer = await scram?.continue(request.data);
+        if (answer?.ok === false && answer.reason === 'otherVerifier')
+          throw unusable('the password of the role was changed since its clients logged in', 'Log in again.');
         if (answer === undefined || !answer.ok) throw new Error(answer?.message ?? 'SCRAM out of order');
         socket.write(saslResponse(answer.data));
         break;
@@ -219,7 +234,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
         if (scram?.verify(request.data) !== true) throw new Error('the server does not know the verifier of the role');
         break;
       default:
-        throw new Error(`the server asks for an authentication (${request.kind}) that the proxy does not offer`);
+        throw unusable(`the server asks for an authentication (${request.kind}) that the proxy does not offer`);
     }
   }
 }
@@ -227,7 +242,7 @@ async function authenticate(options: ConnectOptions, socket: Socket, incoming: I
 function startScram(options: ConnectOptions, socket: Socket, mechanisms: readonly string[]): ScramClient {
   const { credential, role } = options;
   if (credential.kind !== 'clientKey')
-    throw new Error(`the server asks for the password of ${role}, and no client has shown one`);
+    throw unusable(`the server asks for the SCRAM password of ${role}, and no client has shown one`);
   const certificate = (socket as Partial<TLSSocket>).getPeerCertificate?.()?.raw;
   const channelBinding = certificate === undefined ? null : tlsServerEndPoint(certificate);
   const scram = new ScramClient({ secret: credential, mechanisms, channelBinding });
@@ -235,6 +250,11 @@ function startScram(options: ConnectOptions, socket: Socket, mechanisms: readonl
   if (first === undefined) throw new Error('the server offers no SCRAM that the proxy knows');
   socket.write(saslInitialResponse(first.mechanism, first.data));
   return scram;
+}
+
+/** Trying again would not help. */
+function unusable(message: string, hint?: string): LoginRefused {
+  return new LoginRefused(new Map([['C', '28P01'], ['M', message], ...(hint === undefined ? [] : [['H', hint] as const])]));
 }
 
 async function greet(incoming: Incoming): Promise<Pick<LoggedIn, 'pid' | 'secret' | 'reported'>> {

@@ -42,14 +42,10 @@ export class DatabaseWatch {
     return this.#stale ? this.#cautious : this.#hazards;
   }
 
-  /** Settings that no view lists, as far as anybody has named them. */
-  get customSettings(): readonly string[] {
+  /** Settings that no view lists, as far as anybody has named them; `named` just now. */
+  settingsBeside(named: Iterable<string>): readonly string[] {
+    for (const name of named) if (name.includes('.') && this.#custom.size < MAX_CUSTOM) this.#custom.add(name);
     return [...new Set([...this.#hazards.settings, ...this.#custom])];
-  }
-
-  /** Sessions have named these settings. */
-  noteSettings(names: Iterable<string>): void {
-    for (const name of names) if (name.includes('.') && this.#custom.size < MAX_CUSTOM) this.#custom.add(name);
   }
 
   get isStale(): boolean {

@@ -9,9 +9,14 @@ interface Guest {
   readonly since: number;
 }
 
-/** Those who cannot be greeted before a server connection with their startup parameters was opened. */
+/** A client may send anything at its startup: so many kinds are remembered. */
+const MOST_SIGNATURES = 1000;
+
+/** Clients between their login and their session: they are greeted with what a server reports to their startup parameters. */
 export class Guests {
   #waiting: Guest[] = [];
+  readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
+  readonly #greetings = new Map<string, Reported>();
 
   get size(): number {
     return this.#waiting.length;
@@ -22,23 +27,42 @@ export class Guests {
     return this.#waiting[0];
   }
 
-  /** Rejects with a `Refusal`. */
-  wait(signature: string): Promise<Reported> {
+  /** Waits for the first connection of its kind. Rejects with a `Refusal`. */
+  arrive(signature: string, parameters: ReadonlyMap<string, string>): Promise<Reported> {
+    this.#parameters.delete(signature);
+    this.#parameters.set(signature, parameters);
+    if (this.#parameters.size > MOST_SIGNATURES) {
+      const [oldest = ''] = this.#parameters.keys();
+      this.#parameters.delete(oldest);
+      this.#greetings.delete(oldest);
+    }
+    const known = this.#greetings.get(signature);
+    if (known !== undefined) return Promise.resolve(known);
     const { promise, resolve, reject } = Promise.withResolvers<Reported>();
     this.#waiting.push({ signature, resolve, reject, since: performance.now() });
     return promise;
   }
 
-  greet(signature: string, reported: Reported): void {
-    this.#leave((guest) => guest.signature === signature).forEach((guest) => guest.resolve(reported));
+  parametersOf(signature: string): ReadonlyMap<string, string> {
+    return this.#parameters.get(signature) ?? new Map<string, string>();
   }
 
-  refuse(why: Refusal): void {
-    this.#leave(() => true).forEach((guest) => guest.reject(why));
+  /** Servers greet otherwise from now on. */
+  forget(): void {
+    this.#greetings.clear();
+  }
+
+  greet(signature: string, reported: Reported): void {
+    this.#greetings.set(signature, reported);
+    for (const guest of this.#leave((one) => one.signature === signature)) guest.resolve(reported);
+  }
+
+  refuse(signature: string, why: Refusal): void {
+    for (const guest of this.#leave((one) => one.signature === signature)) guest.reject(why);
   }
 
   refuseOlderThan(since: number, why: () => Refusal): void {
-    this.#leave((guest) => guest.since < since).forEach((guest) => guest.reject(why()));
+    for (const guest of this.#leave((one) => one.since < since)) guest.reject(why());
   }
 
   #leave(which: (guest: Guest) => boolean): Guest[] {

@@ -4,6 +4,8 @@ export class InFlight {
   #bytes: Buffer | null = null;
   #length = 0;
   #overflowed = false;
+  /** What was dropped since it was empty. */
+  #dropped = 0;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
@@ -12,6 +14,20 @@ export class InFlight {
   /** Everything that is in flight is here. */
   get isWhole(): boolean {
     return this.#length > 0 && !this.#overflowed;
+  }
+
+  /** Where the next message will begin, for `drop`. */
+  get end(): number {
+    return this.#dropped + this.#length;
+  }
+
+  /** What was kept before `end` was there has been answered. */
+  drop(end: number): void {
+    const answered = end - this.#dropped;
+    if (this.#overflowed || answered <= 0) return;
+    this.#bytes?.copyWithin(0, answered, this.#length);
+    this.#length -= answered;
+    this.#dropped = end;
   }
 
   keep(bytes: Buffer, from: number, to: number): void {
@@ -43,6 +59,7 @@ export class InFlight {
 
   clear(): void {
     this.#length = 0;
+    this.#dropped = 0;
     this.#overflowed = false;
   }
 }

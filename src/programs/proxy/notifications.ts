@@ -128,7 +128,7 @@ export class Notifications {
       if (subscriber.marker === read.channel) {
         this.#arrived(subscriber.session, read.channel);
         this.unsubscribe(subscriber.session, new Set([read.channel]));
-      } else if (subscriber.marker === null) {
+      } else if (subscriber.marker === null && !read.channel.startsWith(MARKER)) {
         subscriber.session.listening.deliver(message);
       }
     }

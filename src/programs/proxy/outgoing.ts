@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { sharedBuffer } from './shared-buffer.ts';
 
 const BYTES = 64 * 1024;
+const DONATED_BYTES = 32 * 1024;
 
 /**
  * What goes to one socket in one turn: gathered, then written once. A single run of bytes out of the buffer they came in is written
@@ -102,6 +103,9 @@ export class Outgoing {
 function write(socket: Socket, bytes: Buffer, from: number, to: number): void {
   const run = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
   if (isTls(socket) && sharedBuffer.holds(bytes)) return void socket.write(Buffer.from(run));
+  // Behind what is pending already this one will be as well: a copy of its size is cheaper than a new buffer to read into.
+  if (socket.writableLength > 0 && run.length < DONATED_BYTES && sharedBuffer.holds(bytes))
+    return void socket.write(Buffer.from(run));
   socket.write(run);
   if (socket.writableLength > 0) sharedBuffer.donate(bytes);
 }

@@ -1,22 +1,23 @@
 import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
-import type { Hazards } from '#sql/hazards.ts';
-import { sameCredential } from './client-login.ts';
+import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
-import { type Credential, connectServer, LoginRefused } from './connect-server.ts';
+import { type Credential, LoginRefused } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { Guests } from './guests.ts';
 import { IdleServers } from './idle-servers.ts';
-import { PreparedOnServer } from './prepared-on-server.ts';
+import { openServer } from './open-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
-import { ServerConnection, toServers } from './server-connection.ts';
-import type { SessionHome, SessionStats } from './session-home.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+import { type SessionHome, type SessionStats, sessionStats } from './session-home.ts';
 import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
+/** Of pg_hba.conf: a member that does not lead lets nobody in. */
+const NOT_LET_IN = '28000';
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -32,14 +33,15 @@ export class Pool implements SessionHome {
   readonly watch: DatabaseWatch;
   credential: Credential | null = null;
   facts: RoleFacts;
+  /** When `facts` were asked for last. */
+  factsAt = performance.now();
   connecting = 0;
-  /** What servers report after a startup with these parameters; a client can be greeted by it. */
-  readonly greetings = new Map<string, Reported>();
   readonly #world: ProxyWorld;
   readonly #idle = new IdleServers();
-  readonly #parameters = new Map<string, ReadonlyMap<string, string>>();
   #retry: NodeJS.Timeout | null = null;
   #lastRefusal: Refusal | null = null;
+  /** The primary that was named last took no connection. */
+  #isUnreachable = false;
   readonly #guests = new Guests();
 
   constructor(world: ProxyWorld, facts: RoleFacts, database: string, watch: DatabaseWatch) {
@@ -48,23 +50,7 @@ export class Pool implements SessionHome {
     this.database = database;
     this.facts = facts;
     this.watch = watch;
-    this.stats = {
-      transactions: 0,
-      latency: world.latency,
-      errors: new Map(),
-      bytesFromClients: 0,
-      statements: 0,
-      pinned: new Map(),
-      probes: 0,
-      handOvers: 0,
-      lostTransactions: 0,
-      retriedReads: 0,
-      unknownOutcomes: 0,
-      preparedHits: 0,
-      preparedMisses: 0,
-      connects: 0,
-      failedConnects: 0,
-    };
+    this.stats = { ...sessionStats(world.latency), connects: 0, failedConnects: 0 };
   }
 
   get states(): SessionStates {
@@ -83,43 +69,15 @@ export class Pool implements SessionHome {
     return this.#idle.oldest?.idleSince ?? Number.POSITIVE_INFINITY;
   }
 
-  hazards(): Hazards {
-    return this.watch.hazards;
-  }
-
-  customSettings(named: ReadonlySet<string>): readonly string[] {
-    this.watch.noteSettings(named);
-    return this.watch.customSettings;
-  }
-
   isHolding(): boolean {
     return this.#world.isHolding;
   }
 
-  catalogChanged(): void {
-    this.watch.changed();
-  }
-
-  get generation(): number {
-    return this.watch.generation;
-  }
-
-  /**
-   * What a server reports to sessions with these startup parameters; a connection is opened for it where none has been yet. Rejects
-   * with a `Refusal`.
-   */
+  /** What a server reports to sessions with these startup parameters, from a connection that is opened for it where there was none. */
   greeting(signature: string, parameters: ReadonlyMap<string, string>): Promise<Reported> {
-    this.#parameters.set(signature, parameters);
-    const known = this.greetings.get(signature);
-    if (known !== undefined) return Promise.resolve(known);
-    const greeted = this.#guests.wait(signature);
+    const greeted = this.#guests.arrive(signature, parameters);
     this.#grow();
     return greeted;
-  }
-
-  #greet(signature: string, reported: Reported): void {
-    this.greetings.set(signature, reported);
-    this.#guests.greet(signature, reported);
   }
 
   checkout(session: ClientSession): ServerConnection | null {
@@ -137,28 +95,12 @@ export class Pool implements SessionHome {
   }
 
   withdraw(session: ClientSession): void {
-    this.waiting.delete(session);
+    if (this.waiting.delete(session)) this.#grow();
   }
 
   ended(session: ClientSession): void {
     this.sessions.delete(session);
     this.#world.ended(session);
-  }
-
-  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void {
-    this.watch.notifications.takeOver(session, server, done);
-  }
-
-  isShared(session: ClientSession, channel: string): boolean {
-    return this.watch.notifications.has(session, channel);
-  }
-
-  sharedChannels(session: ClientSession): string[] {
-    return this.watch.notifications.channelsOf(session);
-  }
-
-  unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
-    this.watch.notifications.unsubscribe(session, channels);
   }
 
   release(server: ServerConnection): void {
@@ -229,8 +171,8 @@ export class Pool implements SessionHome {
 
   get #limit(): number {
     const { serversPerPool } = this.#world.config.limits;
-    const { connectionLimit } = this.facts;
-    return connectionLimit < 0 ? serversPerPool : Math.min(serversPerPool, connectionLimit);
+    const { connectionLimit, superuser } = this.facts;
+    return connectionLimit < 0 || superuser ? serversPerPool : Math.min(serversPerPool, connectionLimit);
   }
 
   async #open(signature: string): Promise<void> {
@@ -238,15 +180,15 @@ export class Pool implements SessionHome {
     this.connecting += 1;
     this.#world.servers += 1;
     try {
-      const parameters = this.#parameters.get(signature) ?? new Map<string, string>();
+      const parameters = this.#guests.parametersOf(signature);
       const server = await this.#connect(signature, parameters, (closed, why) => this.#closed(closed, why));
       this.servers.add(server);
-      this.#greet(signature, server.reported);
+      this.#guests.greet(signature, server.reported);
       this.#welcome(server);
     } catch (error) {
       this.#world.servers -= 1;
       this.stats.failedConnects += 1;
-      this.#failed(error as Error);
+      this.#failed(error as Error, signature);
     } finally {
       this.connecting -= 1;
     }
@@ -258,31 +200,12 @@ export class Pool implements SessionHome {
     parameters: ReadonlyMap<string, string>,
     onClosed: (server: ServerConnection, why: string) => void,
   ): Promise<ServerConnection> {
-    const { primary, epoch } = this.#world.view;
-    const { credential } = this;
-    if (primary === null || credential === null) throw new Error('there is no primary');
-    const made = await connectServer({
-      address: primary,
-      role: this.role,
-      database: this.database,
-      parameters,
-      credential,
-      tls: this.#world.serverTls(),
-      connectTimeoutMs: this.#world.config.timeouts.connectMs,
-    });
-    const server = new ServerConnection({
-      ...made,
-      epoch,
-      now: performance.now(),
-      address: primary,
-      signature,
-      prepared: new PreparedOnServer(),
-      events: { onClosed },
-    });
-    made.handTo((bytes, length) => server.receive(bytes, length));
+    const { role, database, credential } = this;
+    if (credential === null) throw new Error(`nobody has logged in as ${role}`);
+    const server = await openServer(this.#world, { role, database, credential, signature, parameters, onClosed });
     this.stats.connects += 1;
-    this.#world.measure(server);
     this.#lastRefusal = null;
+    this.#isUnreachable = false;
     return server;
   }
 
@@ -312,16 +235,21 @@ export class Pool implements SessionHome {
     toServers.flush();
   }
 
-  #failed(error: Error): void {
+  #failed(error: Error, signature: string): void {
     if (error instanceof LoginRefused) {
       const code = error.fields.get('C') ?? '08006';
       const message = error.fields.get('M') ?? error.message;
-      this.#lastRefusal = { code, message };
+      const hint = error.fields.get('H');
+      this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
       this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
       // Starting up, shutting down, or full: it may be otherwise soon.
-      const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
-      if (!passes) return this.#refuseWaiting(this.#lastRefusal);
+      const isAway = code.startsWith('57P') || (code === NOT_LET_IN && this.#world.isLeftAlone);
+      const passes = isAway || (code === '53300' && this.servers.size > 0);
+      if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
+      this.#isUnreachable ||= isAway;
     } else {
+      this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
+      this.#isUnreachable = true;
       this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
     }
     this.#retry ??= setTimeout(() => {
@@ -331,12 +259,14 @@ export class Pool implements SessionHome {
     this.#retry.unref();
   }
 
-  #refuseWaiting(why: Refusal): void {
+  /** Those with the startup parameters that were refused: others may be welcome. */
+  #refuseWaiting(why: Refusal, signature: string): void {
     for (const session of [...this.waiting]) {
+      if (session.signature !== signature) continue;
       this.waiting.delete(session);
       session.refused(why);
     }
-    this.#guests.refuse(why);
+    this.#guests.refuse(signature, why);
   }
 
   #closed(server: ServerConnection, why: string): void {
@@ -355,7 +285,13 @@ export class Pool implements SessionHome {
 
   /** There is a primary again, or a budget. */
   wake(): void {
-    this.#grow();
+    clearTimeout(this.#retry ?? undefined);
+    this.#retry = null;
+    let before: number;
+    do {
+      before = this.connecting;
+      this.#grow();
+    } while (this.connecting > before);
   }
 
   /** Connections of older epochs are cut. */
@@ -371,7 +307,7 @@ export class Pool implements SessionHome {
 
   /** What new sessions get has changed: connections are closed as soon as they are free. */
   retire(): void {
-    this.greetings.clear();
+    this.#guests.forget();
     for (const server of [...this.servers]) {
       server.retired = true;
       if (this.#idle.has(server)) server.close('it was retired');
@@ -387,7 +323,7 @@ export class Pool implements SessionHome {
 
   sweep(now: number): void {
     const { waitMs, waitNoticeMs, holdMs, serverIdleMs } = this.#world.config.timeouts;
-    const patience = this.#world.canStart ? waitMs : holdMs;
+    const patience = this.#hasPrimary ? waitMs : holdMs;
     let place = 0;
     for (const session of this.waiting) {
       place += 1;
@@ -397,7 +333,7 @@ export class Pool implements SessionHome {
         session.refused(this.#whyInVain(place));
       } else if (waitNoticeMs > 0 && waitedMs > waitNoticeMs && !session.noticed) {
         session.noticed = true;
-        this.#world.notice(session, place, this.waiting.size);
+        this.#world.notice(session, place, this.waiting.size, this.#hasPrimary);
       }
     }
     if (patience > 0) this.#guests.refuseOlderThan(now - patience, () => this.#whyInVain(1));
@@ -409,8 +345,13 @@ export class Pool implements SessionHome {
     if (oldest !== undefined && serverIdleMs > 0 && now - oldest.idleSince > serverIdleMs) oldest.close('it was not used');
   }
 
+  /** One that is only named, since nobody is left to say otherwise, is none. */
+  get #hasPrimary(): boolean {
+    return this.#world.canStart && !(this.#isUnreachable && this.servers.size === 0);
+  }
+
   #whyInVain(place: number): Refusal {
-    if (!this.#world.canStart) return refusal('noPrimary');
+    if (!this.#hasPrimary) return refusal('noPrimary', this.#lastRefusal?.message);
     return (
       this.#lastRefusal ??
       refusal(
@@ -423,7 +364,20 @@ export class Pool implements SessionHome {
   /** What is true of the role by now; null: it is gone, and its connections go when they are free. */
   update(facts: RoleFacts | null): void {
     if (facts?.digest !== this.facts.digest) this.retire();
-    if (facts !== null) this.facts = facts;
+    if (facts === null) return;
+    this.facts = facts;
+    // A password that is no longer the role's opens nothing more; what it has opened goes on, as PostgreSQL has it.
+    if (this.credential !== null && facts.byCertificate && !isOfVerifier(this.credential, facts.verifier))
+      this.credential = { kind: 'certificate' };
+  }
+
+  /** Why the role cannot have a connection at all; null: it can. */
+  get whyNone(): Refusal | null {
+    const { superuser, connectionLimit, database } = this.facts;
+    if (superuser) return null;
+    if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${this.role}"` };
+    if (database?.connectionLimit !== 0) return null;
+    return { code: '53300', message: `too many connections for database "${this.database}"` };
   }
 
   setCredential(credential: Credential | null): void {

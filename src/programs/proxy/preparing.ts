@@ -6,10 +6,12 @@ import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
-import { GROUP, Group, type Preparation } from './group.ts';
+import { Group } from './group.ts';
+import { noteStatement, noteUnknown } from './note-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { merge, nameIn, prepared, replaceName, STATEMENT, touchesNames } from './statement-messages.ts';
 import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -21,12 +23,20 @@ interface Unnamed {
 
 const HEADER = Buffer.allocUnsafeSlow(5);
 const NOTHING = () => {};
+/** Named statements of one client. */
+const MOST_NAMES = 10_000;
 
 /** The statements of one client: texts as they come, and prepared ones under names of the proxy's own on whichever server runs them. */
 export class Preparing {
   readonly #session: ClientSession;
   readonly #names = new Map<string, Statement>();
   #unnamed: Unnamed | null = null;
+  /** As the client called statements that it may not have any more: an error that is on its way may name them. */
+  readonly #called = new Map<number, string>();
+  /** The last group that takes or frees a name; of those that have been answered too, until the next look. */
+  readonly #unsettled = new Map<string, Group>();
+  /** A group that may take or free any name. */
+  #allUnsettled: Group | null = null;
 
   constructor(session: ClientSession) {
     this.#session = session;
@@ -34,8 +44,28 @@ export class Preparing {
 
   readonly clientName = (id: number): string | undefined => {
     for (const [name, statement] of this.#names) if (statement.id === id) return name;
-    return undefined;
+    return this.#called.get(id);
   };
+
+  /**
+   * What a message means depends on names that an earlier group of the pipeline takes or frees, and that may yet fail. Within its own
+   * group an error passes it over anyway.
+   */
+  mustWait(server: ServerConnection, type: number, bytes: Buffer, from: number, to: number): boolean {
+    if (this.#unsettled.size === 0 && this.#allUnsettled === null) return false;
+    if (!server.isBusy) {
+      this.#unsettled.clear();
+      this.#allUnsettled = null;
+      return false;
+    }
+    const isPending = (group: Group) => group !== this.#session.open && server.expected.includes(group);
+    if (this.#allUnsettled !== null && (isPending(this.#allUnsettled) || this.#session.probing)) return true;
+    const name = nameIn(type, bytes, from, to);
+    const group = name === null ? undefined : this.#unsettled.get(name);
+    if (group !== undefined) return isPending(group);
+    const names = type === FRONTEND.query || (type === FRONTEND.parse && name === '');
+    return names && [...this.#unsettled.values()].some(isPending);
+  }
 
   /** What EXECUTE in a text runs; null: nothing, or nothing that is known. */
   executedBy({ named, statements, effects }: StatementFacts): StatementFacts | null {
@@ -43,9 +73,9 @@ export class Preparing {
     if (named === null) return statements > 1 && (effects & EFFECT.prepared) !== 0 ? UNKNOWN : null;
     if (named.verb !== 'execute') return null;
     const own = this.#names.get(named.name);
-    if (own !== undefined) return factsOf(own, home.hazards());
+    if (own !== undefined) return factsOf(own, home.watch.hazards);
     const text = Buffer.from(state.prepared.get(named.name) ?? '');
-    return readStatement(text, 0, text.length, home.hazards());
+    return readStatement(text, 0, text.length, home.watch.hazards);
   }
 
   /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
@@ -61,12 +91,14 @@ export class Preparing {
 
   query(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const facts = readStatement(bytes, from + 5, to - 1, session.home.hazards());
-    const group = new Group(session.note(facts), true, null);
+    const facts = readStatement(bytes, from + 5, to - 1, session.home.watch.hazards);
+    const group = new Group(noteStatement(session, facts), true, null);
     server.expected.push(group);
+    if (touchesNames(facts)) this.#allUnsettled = group;
     server.unnamed = null;
     this.#unnamed = null;
     session.inFlight.keep(bytes, from, to);
+    group.endsAt = session.inFlight.end;
     if (facts.named === null) return toServers.pass(bytes, from, to);
     const rewritten = this.#inServersTerms(server, facts, bytes, from, to);
     if (rewritten === null) toServers.pass(bytes, from, to);
@@ -82,21 +114,22 @@ export class Preparing {
       return null;
     }
     const statement = this.#names.get(named.name);
-    if (statement === undefined) return null;
+    if (statement === undefined) {
+      // What the proxy has prepared is nobody's to name.
+      return named.name.startsWith(NAME_PREFIX) ? replaceName(bytes, from, to, named, `"?${named.name.slice(1)}"`) : null;
+    }
     if (!server.prepared.has(statement)) this.#askToPrepare(server, statement);
     if (named.verb === 'deallocate') {
       this.#names.delete(named.name);
       server.prepared.delete(statement);
     }
-    const body = Buffer.concat([
-      bytes.subarray(from + 5, named.start),
-      Buffer.from(statement.name),
-      bytes.subarray(named.end, to),
-    ]);
-    const header = Buffer.alloc(5);
-    header[0] = bytes[from] as number;
-    header.writeInt32BE(body.length + 4, 1);
-    return Buffer.concat([header, body]);
+    return replaceName(bytes, from, to, named, statement.name);
+  }
+
+  #call(name: string, statement: Statement): void {
+    this.#names.set(name, statement);
+    if (this.#called.size >= MOST_CALLED) this.#called.clear();
+    this.#called.set(statement.id, name);
   }
 
   /** In a group of its own, ahead of the query that needs it. */
@@ -110,13 +143,32 @@ export class Preparing {
     toServers.add(SYNC);
   }
 
+  /**
+   * A Parse of what a server has accepted before, under the same settings and definitions, needs no server: clients that prepare one by
+   * one, while others hold every connection, are not kept waiting. False: it does need one.
+   */
+  parseAtOnce(bytes: Buffer, from: number, to: number): boolean {
+    const { home, state } = this.#session;
+    const nameEnd = bytes.indexOf(0, from + 5);
+    if (nameEnd <= from + 5 || nameEnd >= to || bytes.subarray(nameEnd + 1, to).indexOf(0) < 0) return false;
+    const name = bytes.toString('latin1', from + 5, nameEnd);
+    if (this.#names.has(name) || state.prepared.has(name) || this.#names.size >= MOST_NAMES) return false;
+    const { generation, hazards } = home.watch;
+    const statement = home.statements.intern(bytes.subarray(from, to), nameEnd + 1 - from, state, generation, hazards);
+    if (!statement.accepted) return false;
+    home.stats.preparedHits += 1;
+    this.#sayParsed(name, statement);
+    return true;
+  }
+
   parse(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
     const nameEnd = bytes.indexOf(0, from + 5);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    if (this.#names.size >= MOST_NAMES) return session.end(refusal('tooManyStatements'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
-    const hazards = session.home.hazards();
+    const hazards = session.home.watch.hazards;
     if (nameEnd === from + 5)
       return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
@@ -132,22 +184,22 @@ export class Preparing {
       message,
       nameEnd + 1 - from,
       session.state,
-      session.home.generation,
+      session.home.watch.generation,
       hazards,
     );
     if (server.prepared.has(statement)) {
       session.home.stats.preparedHits += 1;
       if (session.open === null && !server.isBusy && server.status !== TRANSACTION.failed)
         return this.#sayParsed(name, statement);
-      return this.#prepare(server, name, statement, true);
+      return this.#prepare(server, name, statement, message, true);
     }
     session.home.stats.preparedMisses += 1;
-    this.#prepare(server, name, statement, false);
+    this.#prepare(server, name, statement, message, false);
   }
 
   /** The server has it already, and nothing is ahead of the answer. */
   #sayParsed(name: string, statement: Statement): void {
-    this.#names.set(name, statement);
+    this.#call(name, statement);
     toClients.open(this.#session.socket);
     toClients.add(parseComplete());
     toClients.flush();
@@ -162,20 +214,21 @@ export class Preparing {
     toServers.add(renameParse(message, known.name));
   }
 
-  #prepare(server: ServerConnection, name: string, statement: Statement, again: boolean): void {
+  #prepare(server: ServerConnection, name: string, statement: Statement, message: Buffer, again: boolean): void {
     const session = this.#session;
     const group = session.group(server);
-    session.inFlight.spoil();
+    session.inFlight.keep(message, 0, message.length);
     if (again) this.#closeSilently(server, group, statement);
     else this.#makeRoom(server, group);
-    this.#names.set(name, statement);
+    this.#call(name, statement);
+    this.#unsettled.set(name, group);
     server.prepared.add(statement);
     const undo = () => {
       if (this.#names.get(name) === statement) this.#names.delete(name);
       server.prepared.delete(statement);
     };
     group.parses ??= [];
-    group.parses.push(prepared(undo, false));
+    group.parses.push(prepared(undo, false, statement));
     toServers.add(statement.message);
   }
 
@@ -193,8 +246,9 @@ export class Preparing {
 
   #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.note(facts);
+    const flags = noteStatement(session, facts);
     const group = session.group(server);
+    if (touchesNames(facts)) this.#allUnsettled = group;
     group.flags = merge(group.flags, flags);
     const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
     this.#unnamed = unnamed;
@@ -235,7 +289,10 @@ export class Preparing {
       toServers.add(close('S', ''));
     } else {
       group.parses ??= [];
-      group.parses.push(prepared(() => this.#forgetUnnamed(server, mine), true));
+      const undo = () => {
+        if (server.unnamed === mine) server.unnamed = null;
+      };
+      group.parses.push(prepared(undo, true));
       toServers.add(mine.message);
     }
     server.unnamed = mine;
@@ -247,9 +304,9 @@ export class Preparing {
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
-    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.hazards());
+    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.watch.hazards);
     // Without a text: what SQL's PREPARE has made, perhaps.
-    const flags = facts === undefined ? session.noteUnknown() : session.note(facts);
+    const flags = facts === undefined ? noteUnknown(session) : noteStatement(session, facts);
     const group = session.group(server);
     group.flags = merge(group.flags, flags);
     session.inFlight.keep(bytes, from, to);
@@ -297,6 +354,9 @@ export class Preparing {
 
   /** Others may use it: the server closes a name that it does not have, which is no error, and the client's name is free. */
   #close(server: ServerConnection, group: Group, name: string, bytes: Buffer, from: number, to: number): void {
+    this.#unsettled.set(name, group);
+    // What SQL's PREPARE has made is state of the session, and gone now.
+    if (this.#session.state.prepared.has(name)) this.#session.traces.effects |= EFFECT.prepared;
     const before = this.#names.get(name);
     const unnamed = this.#unnamed;
     if (name === '') {
@@ -311,14 +371,13 @@ export class Preparing {
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));
-    this.#session.inFlight.spoil();
-    toServers.pass(bytes, from, to);
+    this.#passUnknown(bytes, from, to, from + 6);
   }
 
   /** A function by its number: what it does is not known. */
   call(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
-    const flags = session.noteUnknown();
+    const flags = noteUnknown(session);
     session.inFlight.spoil();
     server.expected.push(new Group(flags, true, null));
     toServers.pass(bytes, from, to);
@@ -335,15 +394,6 @@ const UNKNOWN: StatementFacts = {
   named: null,
   unlisten: null,
 };
-const STATEMENT = 0x53;
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
-
-function prepared(undo: () => void, silent: boolean): Preparation {
-  return { undo, silent, confirmed: false };
-}
-
-/** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */
-function merge(a: number, b: number): number {
-  return (a & b & GROUP.reads) | ((a | b) & (GROUP.ends | GROUP.begins));
-}
+const MOST_CALLED = 1000;

@@ -1,9 +1,11 @@
+import { timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import { SessionStates } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
-import type { RoleFacts } from '#domain/ports/roles.ts';
+import type { RoleFacts, Roles } from '#domain/ports/roles.ts';
 import type { Topology, TopologyView } from '#domain/ports/topology.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import { noticeResponse } from '#wire/encode-backend.ts';
@@ -13,11 +15,14 @@ import type { ServerTls } from './connect-server.ts';
 import { DatabaseWatch } from './database-watch.ts';
 import { Pool } from './pool.ts';
 import type { ProxyLog } from './proxy-log.ts';
+import { RoleWatch } from './role-watch.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { mayCancel } from './session-timeouts.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const CANCEL_TIMEOUT_MS = 2000;
+const CANCEL_AGAIN_MS = 5;
+const CANCEL_ATTEMPTS = 100;
 /** Until the servers have said how many connections they take. */
 const FIRST_BUDGET = 50;
 /** The rest is for people, tools and other proxies. */
@@ -48,12 +53,21 @@ export class ProxyWorld {
   /** What the servers take, less what is reserved; null before it is known. */
   capacity: number | null = null;
   readonly #topology: Topology;
+  readonly #roles: RoleWatch;
   readonly #watches = new Map<string, DatabaseWatch>();
   readonly #unsubscribe: () => void;
   #view: TopologyView;
   #drained: (() => void)[] = [];
+  #outdated = aborter();
 
-  constructor(options: { config: ProxyConfig; topology: Topology; log: ProxyLog; serverTls: () => ServerTls | null }) {
+  constructor(options: {
+    config: ProxyConfig;
+    topology: Topology;
+    roles: Roles;
+    log: ProxyLog;
+    serverTls: () => ServerTls | null;
+  }) {
+    this.#roles = new RoleWatch(options.roles);
     this.config = options.config;
     this.log = options.log;
     this.serverTls = options.serverTls;
@@ -75,6 +89,21 @@ export class ProxyWorld {
     return !this.isHolding;
   }
 
+  /** Aborted when another primary is known. */
+  get outdated(): AbortSignal {
+    return this.#outdated.signal;
+  }
+
+  /** There were server connections, and every one is gone. */
+  get isLeftAlone(): boolean {
+    let connects = 0;
+    for (const pool of this.pools.values()) {
+      if (pool.servers.size > 0) return false;
+      connects += pool.stats.connects;
+    }
+    return connects > 0;
+  }
+
   isCurrent(epoch: number): boolean {
     return epoch === this.#view.epoch;
   }
@@ -84,6 +113,8 @@ export class ProxyWorld {
     this.#view = view;
     if (view.epoch !== before.epoch) {
       this.log.info({ epoch: view.epoch, primary: view.primary?.name ?? null }, 'a new primary');
+      this.#outdated.abort();
+      this.#outdated = aborter();
       for (const pool of this.pools.values()) pool.cut();
       for (const watch of this.#watches.values()) watch.notifications.moved();
     }
@@ -156,7 +187,7 @@ export class ProxyWorld {
       return this.#makeRoom(pool, (other) => other.database === pool.database);
     const roleLimit = Math.min(
       serversPerRole ?? Number.POSITIVE_INFINITY,
-      pool.facts.connectionLimit < 0 ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
+      pool.facts.connectionLimit < 0 || pool.facts.superuser ? Number.POSITIVE_INFINITY : pool.facts.connectionLimit,
     );
     if (count((other) => other.role === pool.role) >= roleLimit) return this.#makeRoom(pool, (other) => other.role === pool.role);
     if (this.servers >= this.budget) return this.#makeRoom(pool, () => true);
@@ -178,6 +209,7 @@ export class ProxyWorld {
     if (found !== undefined) {
       if (found.facts.digest !== facts.digest) found.retire();
       found.facts = facts;
+      found.factsAt = performance.now();
       return found;
     }
     const pool = new Pool(this, facts, database, this.#watchOf(database));
@@ -213,30 +245,32 @@ export class ProxyWorld {
     this.latency.wait.observe((performance.now() - session.waitingSince) * 1000);
   }
 
-  notice(session: ClientSession, place: number, of: number): void {
+  notice(session: ClientSession, place: number, of: number, hasPrimary: boolean): void {
     toClients.open(session.socket);
     toClients.add(
       noticeResponse({
         severity: 'NOTICE',
         code: '00000',
-        message: this.canStart ? 'waiting for a server connection' : 'waiting for a primary',
+        message: hasPrimary ? 'waiting for a server connection' : 'waiting for a primary',
         detail: `It is number ${place} of ${of} in line.`,
       }),
     );
     toClients.flush();
   }
 
-  /** The client asks by its own key. */
-  cancelBy(pid: number, secret: Buffer): void {
+  /** The client asks by its own key. What the proxy itself asks at this moment is let through first. */
+  cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): void {
     const session = this.sessions.get(pid);
-    if (session === undefined || !session.secret.equals(secret)) return;
+    if (session === undefined || session.secret.length !== secret.length || !timingSafeEqual(session.secret, secret)) return;
     const { server } = session;
-    if (server === null || !server.isBusy || !mayCancel(session)) {
+    if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
+      setTimeout(() => this.cancelBy(pid, secret, attempts - 1), CANCEL_AGAIN_MS).unref();
+    } else if (server?.isBusy === true && mayCancel(session)) {
+      this.cancel(server);
+    } else {
       this.cancelsDropped += 1;
       session.cancelWait();
-      return;
     }
-    this.cancel(server);
   }
 
   /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. */
@@ -272,6 +306,7 @@ export class ProxyWorld {
 
   sweep(now: number): void {
     for (const pool of this.pools.values()) pool.sweep(now);
+    this.#roles.sweep(this.pools.values(), now);
   }
 
   close(): void {
@@ -281,7 +316,14 @@ export class ProxyWorld {
   }
 }
 
+/** As many connections as are being opened listen to it. */
+function aborter(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
+}
+
 function databaseLimitOf(facts: RoleFacts): number {
-  const limit = facts.database?.connectionLimit ?? -1;
+  const limit = facts.superuser ? -1 : (facts.database?.connectionLimit ?? -1);
   return limit < 0 ? Number.POSITIVE_INFINITY : limit;
 }

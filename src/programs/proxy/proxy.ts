@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import type { Server, Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
@@ -65,6 +65,7 @@ class RunningProxy implements Proxy {
   readonly #reception: Reception;
   readonly #server: Server;
   #security: { readonly of: ClientTls; readonly security: ClientSecurity; readonly binding: Buffer | null } | null = null;
+  #unfit = '';
   #timer: NodeJS.Timeout | null = null;
   #draining: (() => void) | null = null;
   port = 0;
@@ -96,7 +97,19 @@ class RunningProxy implements Proxy {
   #secured() {
     const tls = this.#world.config.tls.mode === 'disable' ? null : this.#options.clientTls();
     if (tls === null) return null;
-    if (this.#security?.of.certificate === tls.certificate && this.#security.of.clientCa === tls.clientCa) return this.#security;
+    const { of } = this.#security ?? {};
+    if (of?.certificate === tls.certificate && of.key === tls.key && of.clientCa === tls.clientCa) return this.#security;
+    if (this.#unfit !== tls.certificate + tls.key) return this.#secure(tls);
+    return this.#security;
+  }
+
+  /** What does not fit together is said once, and what was good before stays in use. */
+  #secure(tls: ClientTls) {
+    if (!new X509Certificate(tls.certificate).checkPrivateKey(createPrivateKey(tls.key))) {
+      this.#unfit = tls.certificate + tls.key;
+      this.#options.log.error({ part: 'tls' }, 'the key does not belong to the certificate that clients are to be shown');
+      return this.#security;
+    }
     const context = createSecureContext({
       cert: tls.certificate,
       key: tls.key,

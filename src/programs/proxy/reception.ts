@@ -25,13 +25,19 @@ interface Request {
 }
 
 const OURS = new Set(['user', 'database', 'application_name', 'replication']);
+/** Connections that have not said what they want, beside the clients. */
+const MORE_GUESTS = 100;
+const LINGER_MS = 1000;
 const SECRET_BYTES = { 0: 4, 2: 32 } as const;
 
 /** Takes clients from their first byte to their session. */
 export class Reception {
   readonly #world: ProxyWorld;
   readonly #settings: ReceptionSettings;
-  readonly #guests = new Map<Socket, number>();
+  /** Those that are not in yet, and since when a login may last; `Infinity` behind the password. */
+  readonly #guests = new Map<ClientChannel, number>();
+  /** Of them, those that have asked for a session. */
+  readonly #entering = new Set<ClientChannel>();
   readonly refused: Tally = new Map();
   readonly #passing = new Set<Socket>();
   total = 0;
@@ -44,18 +50,32 @@ export class Reception {
 
   receive(socket: Socket): void {
     this.total += 1;
-    if (this.#closed || this.#world.sessions.size + this.#guests.size >= this.#world.config.limits.clients) {
+    const { size } = this.#world.sessions;
+    if (this.#closed || size + this.#passing.size + this.#guests.size >= 2 * this.#world.config.limits.clients + MORE_GUESTS) {
       tally(this.refused, 'clients');
       socket.on('error', () => {});
       socket.end(errorResponse({ severity: 'FATAL', ...refusal(this.#closed ? 'shuttingDown' : 'tooManyClients') }));
       setTimeout(() => socket.destroy(), 1000).unref();
       return;
     }
-    this.#guests.set(socket, performance.now());
     const channel = new ClientChannel(socket, this.#settings.security);
+    this.#guests.set(channel, performance.now());
     this.#serve(channel)
       .catch((error: Error) => this.#refuse(channel, error))
-      .finally(() => this.#guests.delete(socket));
+      .finally(() => {
+        this.#guests.delete(channel);
+        this.#entering.delete(channel);
+      });
+  }
+
+  /** Counted when it is known what is wanted: a cancel has to get through when all places are taken. */
+  #enter(channel: ClientChannel): void {
+    const { sessions, config } = this.#world;
+    if (sessions.size + this.#passing.size + this.#entering.size >= config.limits.clients) {
+      tally(this.refused, 'clients');
+      throw new LoginError(refusal('tooManyClients'));
+    }
+    this.#entering.add(channel);
   }
 
   async #serve(channel: ClientChannel): Promise<void> {
@@ -69,12 +89,15 @@ export class Reception {
     }
     if (this.#world.config.tls.mode === 'require' && channel.secure === null)
       throw new LoginError({ code: '28000', message: 'the proxy takes connections with TLS only' });
+    this.#enter(channel);
     const { parameters } = startup;
     const { minor, unknown, answer } = negotiate(startup.minor, parameters);
     if (answer !== null) channel.socket.write(answer);
     const user = parameters.get('user') ?? '';
     const database = parameters.get('database') ?? user;
     const admitted = await authenticate(channel, user, database, this.#settings);
+    // From here on the patience is that of the queue.
+    this.#guests.set(channel, Number.POSITIVE_INFINITY);
     const kept = new Map([...parameters].filter(([name]) => !unknown.includes(name)));
     const request: Request = { user, database, minor, parameters: kept };
     const replication = parameters.get('replication');
@@ -86,7 +109,6 @@ export class Reception {
   async #open(channel: ClientChannel, request: Request, { facts, credential }: Admitted): Promise<void> {
     const { database, parameters } = request;
     const pool = this.#world.poolFor(facts, database);
-    this.#checkLimits(pool);
     pool.setCredential(credential);
     if (pool.credential === null)
       throw new LoginError({
@@ -97,10 +119,12 @@ export class Reception {
       });
     const startup = new Map([...parameters].filter(([name]) => !OURS.has(name)));
     const signature = JSON.stringify([...startup].sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#checkLimits(pool);
     const reported = await pool.greeting(signature, startup).catch((why: Refusal) => {
       throw new LoginError(why);
     });
     if (channel.socket.destroyed) return;
+    this.#checkLimits(pool);
     const name = parameters.get('application_name');
     const greeted = name === undefined ? reported : reported.with('application_name', name);
     const { pid, secret } = this.#key(request.minor);
@@ -116,6 +140,7 @@ export class Reception {
       reported: greeted,
       now: performance.now(),
     });
+    this.#entering.delete(channel);
     this.#world.sessions.set(pid, session);
     pool.sessions.add(session);
     const statuses = [...greeted.values].map(([key, value]) => parameterStatus(key, value));
@@ -137,6 +162,7 @@ export class Reception {
 
   #checkLimits(pool: Pool): void {
     const { clientsPerRole, clientsPerDatabase } = this.#world.config.limits;
+    if (pool.whyNone !== null) throw new LoginError(pool.whyNone);
     const count = (of: (other: Pool) => boolean) => {
       let sum = 0;
       for (const other of this.#world.pools.values()) if (of(other)) sum += other.sessions.size;
@@ -151,6 +177,7 @@ export class Reception {
   /** A connection of its own, byte by byte. */
   async #replicate(channel: ClientChannel, { parameters, database }: Request, { facts, credential }: Admitted): Promise<void> {
     const { primary } = this.#world.view;
+    const signal = this.#world.outdated;
     if (primary === null) throw new LoginError(refusal('noPrimary'));
     if (credential === null) throw new LoginError({ code: '28000', message: 'replication takes a password' });
     const startup = new Map([...parameters].filter(([name]) => name !== 'user' && name !== 'database'));
@@ -162,9 +189,15 @@ export class Reception {
       credential,
       tls: this.#world.serverTls(),
       connectTimeoutMs: this.#world.config.timeouts.connectMs,
+      signal,
     });
+    // A server that was replaced and hangs would never end it.
+    const cut = () => server.socket.destroy();
+    signal.addEventListener('abort', cut);
+    server.socket.once('close', () => signal.removeEventListener('abort', cut));
     const { fromClient, fromServer } = passThrough(channel.socket, server.socket);
     server.handTo(fromServer);
+    this.#entering.delete(channel);
     this.#passing.add(channel.socket);
     channel.socket.once('close', () => this.#passing.delete(channel.socket));
     const statuses = [...server.reported.values].map(([key, value]) => parameterStatus(key, value));
@@ -180,16 +213,19 @@ export class Reception {
     if (why !== null) {
       tally(this.refused, why.code);
       if (!socket.destroyed) socket.end(errorResponse({ severity: 'FATAL', ...why }));
-    }
-    setTimeout(() => socket.destroy(), 1000).unref();
+    } else if (!socket.destroyed) socket.end();
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
   }
 
   sweep(now: number): void {
-    for (const [socket, since] of this.#guests) {
-      if (now - since > this.#world.config.timeouts.loginMs) {
-        tally(this.refused, 'timeout');
-        socket.destroy();
-      }
+    for (const [channel, since] of this.#guests) {
+      if (now - since <= this.#world.config.timeouts.loginMs) continue;
+      tally(this.refused, 'timeout');
+      this.#guests.delete(channel);
+      // Before its startup packet a client could not know what to make of an answer.
+      if (this.#entering.has(channel)) channel.socket.write(errorResponse({ severity: 'FATAL', ...refusal('loginTimeout') }));
+      channel.socket.destroySoon();
+      setTimeout(() => channel.socket.destroy(), LINGER_MS).unref();
     }
   }
 

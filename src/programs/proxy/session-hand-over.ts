@@ -1,5 +1,8 @@
 import { handOver } from '#core/pool/hand-over.ts';
+import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
+import { quoteLiteral } from '#sql/quote.ts';
 import type { ClientSession } from './client-session.ts';
+import { refusal } from './refusals.ts';
 import { type ServerConnection, toServers } from './server-connection.ts';
 
 /**
@@ -20,10 +23,38 @@ export function handOverTo(session: ClientSession, server: ServerConnection): vo
       onDone: (error) => {
         stats.handOvers += 1;
         stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
-        session.handedOver(server, error, before);
+        handedOver(session, server, error, before);
       },
     });
   }
   for (const text of statements) server.ask(text, { onDone: () => {} });
   if (!certain) toServers.flush();
+}
+
+/** The answer, which the session may have waited for. */
+function handedOver(session: ClientSession, server: ServerConnection, error: Buffer | null, before: SessionState): void {
+  const waited = session.handingOver;
+  session.handingOver = false;
+  if (error === null) {
+    if (session.server !== server) return;
+    session.report(server);
+    if (waited) session.messages.resume();
+    return;
+  }
+  if (waited) session.leave(server);
+  server.close('the settings of a session could not be restored on it');
+  if (!waited) return;
+  // What another session left there may be in the way; on a new connection it is its own.
+  if (before !== EMPTY_STATE) session.messages.resume();
+  else session.messages.refuse(refusal('stateLost', error));
+}
+
+/**
+ * Connections are opened without any client's application_name, which is set on them: RESET inside a transaction gives what the startup
+ * of the connection gave, not what that of the client did.
+ */
+export function restoreName(session: ClientSession, server: ServerConnection): void {
+  session.traces.resetsName = false;
+  const name = session.initial.settings.get('application_name');
+  if (name !== undefined) server.ask(`SET application_name = ${quoteLiteral(name)}`, { onDone: () => session.report(server) });
 }

@@ -1,8 +1,8 @@
 import type { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import type { PinReason } from '#core/pool/pins.ts';
 import type { SessionStates } from '#core/pool/session-state.ts';
-import type { Hazards } from '#sql/hazards.ts';
 import type { ClientSession } from './client-session.ts';
+import type { DatabaseWatch } from './database-watch.ts';
 import type { ServerConnection } from './server-connection.ts';
 import type { Statements } from './statements.ts';
 
@@ -11,9 +11,7 @@ export interface SessionHome {
   readonly states: SessionStates;
   readonly statements: Statements;
   readonly preparedPerServer: number;
-  hazards(): Hazards;
-  /** Settings that no view lists, as far as they are known; with those that a session has just named. */
-  customSettings(named: ReadonlySet<string>): readonly string[];
+  readonly watch: DatabaseWatch;
   /** A connection at once, or null: `granted` or `refused` follows. */
   checkout(session: ClientSession): ServerConnection | null;
   release(server: ServerConnection): void;
@@ -23,16 +21,6 @@ export interface SessionHome {
   withdraw(session: ClientSession): void;
   /** Nothing new may start: a switchover is on its way. */
   isHolding(): boolean;
-  /** Counts the changes of the catalog: a text means something else behind one. */
-  readonly generation: number;
-  /** The texts of a transaction may have changed the catalog. */
-  catalogChanged(): void;
-  /** Moves what the session listens to on `server` to the shared listener. */
-  listen(session: ClientSession, server: ServerConnection, done: (error: string | null) => void): void;
-  /** The shared listener delivers this channel to the session. */
-  isShared(session: ClientSession, channel: string): boolean;
-  sharedChannels(session: ClientSession): string[];
-  unlisten(session: ClientSession, channels: ReadonlySet<string> | 'all'): void;
   /** Applications, by their names, that ask sequences for what was drawn last. */
   readonly askingCurrval: Set<string>;
   ended(session: ClientSession): void;
@@ -65,4 +53,22 @@ export interface SessionStats {
   unknownOutcomes: number;
   preparedHits: number;
   preparedMisses: number;
+}
+
+export function sessionStats(latency: SessionLatency): SessionStats {
+  return {
+    transactions: 0,
+    latency,
+    errors: new Map(),
+    bytesFromClients: 0,
+    statements: 0,
+    pinned: new Map(),
+    probes: 0,
+    handOvers: 0,
+    lostTransactions: 0,
+    retriedReads: 0,
+    unknownOutcomes: 0,
+    preparedHits: 0,
+    preparedMisses: 0,
+  };
 }

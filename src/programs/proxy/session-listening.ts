@@ -31,7 +31,7 @@ export class SessionListening {
   found(channels: readonly string[]): void {
     const gone = this.#back?.filter((channel) => !channels.includes(channel)) ?? [];
     this.#back = null;
-    if (gone.length > 0) this.#session.home.unlisten(this.#session, new Set(gone));
+    if (gone.length > 0) this.#session.home.watch.notifications.unsubscribe(this.#session, new Set(gone));
     // The session has unlistened meanwhile, and with that the marker is not heard any more.
     if (this.marker !== null && this.marker.channel !== '' && !channels.includes(this.marker.channel)) this.marker.missed();
     this.here = channels.filter((channel) => !channel.startsWith(MARKER));
@@ -48,7 +48,7 @@ export class SessionListening {
     } else if (
       !channel.startsWith(MARKER) &&
       this.marker?.channel !== '' &&
-      !this.#session.home.isShared(this.#session, channel)
+      !this.#session.home.watch.notifications.has(this.#session, channel)
     ) {
       this.deliver(message);
     }
@@ -75,7 +75,7 @@ export class SessionListening {
     if (this.isMoving) return;
     const session = this.#session;
     this.isMoving = true;
-    session.home.listen(session, server, (error) => {
+    session.home.watch.notifications.takeOver(session, server, (error) => {
       this.isMoving = false;
       this.marker = null;
       if (session.server !== server) return;
@@ -103,7 +103,7 @@ export class SessionListening {
   bringBack(): void {
     const session = this.#session;
     if (session.server?.status !== TRANSACTION.idle) return;
-    const channels = session.home.sharedChannels(session).filter((channel) => !channel.startsWith(MARKER));
+    const channels = session.home.watch.notifications.channelsOf(session).filter((channel) => !channel.startsWith(MARKER));
     const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
     if (channels.length === 0) return;
     session.traces.effects |= EFFECT.listen;

@@ -6,8 +6,6 @@ import { type Refusal, type RefusalKind, refusal } from './refusals.ts';
 import { type ServerConnection, toClients } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
-/** A statement that ends its server must not end one after the other. */
-const MOST_REPEATS = 2;
 const LOST_SAVEPOINT = 'matriarch_lost';
 const ROLLBACK = /^\s*(rollback|abort)\s*(work|transaction)?\s*;?\s*\0?$/i;
 const COMMIT = /^\s*(commit|end)\b/i;
@@ -19,8 +17,8 @@ export class SessionLoss {
   #owed: Refusal | null = null;
   /** The client knows, and has not ended the transaction. */
   #told = false;
-  /** How often a read was sent again since the last answer. */
-  #repeats = 0;
+  /** When the server of a read was lost that has been sent again and not been answered; 0: there is none. */
+  #lostAt = 0;
 
   constructor(session: ClientSession) {
     this.#session = session;
@@ -35,25 +33,35 @@ export class SessionLoss {
   }
 
   answered(): void {
-    this.#repeats = 0;
+    this.#lostAt = 0;
   }
 
   /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
   of(server: ServerConnection, why: string): void {
     const session = this.#session;
     const inside = server.status !== TRANSACTION.idle;
-    const groups = server.expected.filter((group) => group.question === null);
+    const unanswered = server.expected.filter((group) => group.question === null);
+    const groups = server.confirming === null ? unanswered : [server.confirming, ...unanswered];
     if (groups.length > 0 || inside) {
-      const canRepeat = !inside && this.#repeats < MOST_REPEATS && session.inFlight.isWhole;
-      if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat();
+      const canRepeat = !inside && this.#isLostWithOthers(server) && session.inFlight.isWhole;
+      if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat(groups);
       this.#tell(groups, inside, why);
     }
     session.goOn();
   }
 
-  #repeat(): void {
+  /**
+   * All connections to a server that ends are lost, one after the other: a read may meet several of them. On one that was opened since
+   * it is the read that may end its server, and must not end them all.
+   */
+  #isLostWithOthers(server: ServerConnection): boolean {
+    return this.#lostAt === 0 || server.endsWithOthers || server.openedAt < this.#lostAt;
+  }
+
+  #repeat(groups: readonly Group[]): void {
     const session = this.#session;
-    this.#repeats += 1;
+    if (this.#lostAt === 0) this.#lostAt = performance.now();
+    for (const group of groups) group.undoUnconfirmed();
     session.home.stats.retriedReads += 1;
     session.traces.clear();
     session.waitingSince = 0;
@@ -83,7 +91,6 @@ export class SessionLoss {
       else session.skipping = true;
     }
     session.open = null;
-    session.copyIn = false;
     toClients.flush();
   }
 

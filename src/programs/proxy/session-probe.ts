@@ -1,11 +1,12 @@
-import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
+import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import type { Statement } from './prepared-on-server.ts';
-import type { ServerConnection } from './server-connection.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+import { handOverTo } from './session-hand-over.ts';
 
 /**
  * Asks a server connection what the transaction that has just ended left on it. The client is not kept waiting; nobody else gets the
@@ -16,7 +17,8 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
   if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
-  const probe = probeFor(traces, session.state, session.pins, session.login, home.customSettings(traces.settings));
+  const settings = home.watch.settingsBeside(traces.settings);
+  const probe = probeFor(traces, session.state, session.pins, session.login, settings);
   if ((traces.effects & (EFFECT.code | EFFECT.unnamed)) !== 0) server.strange = session;
   home.stats.probes += 1;
   session.probing = true;
@@ -36,6 +38,8 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
         learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
       }
       session.releaseIfFree();
+      // Names that it has read about may be waited for.
+      session.messages.resume();
     },
   });
 }
@@ -55,20 +59,30 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   const name = session.initial.settings.get('application_name');
   const isKept = name === undefined || state.settings.has('application_name');
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-  if (restored !== state) {
-    const onDone = () => {
-      if (session.server !== server) return;
-      session.report(server);
-      session.releaseIfFree();
-    };
-    server.ask(handOver(state, restored).settings, { onDone });
-  }
-  server.session = restored;
+  server.session = state;
   session.state = restored;
+  if (restored !== state) handOverWhenFree(session, server);
   // DISCARD ALL leaves the seed as it is; nobody else is to foresee his random numbers by it.
   if ((session.pins & PIN.seed) !== 0 && (pins & PIN.seed) === 0) server.retired = true;
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
-  session.pins = pins;
+  session.pins = withPrepared(session.pins, pins, state);
   session.listening.found(channels);
+}
+
+/** What PREPARE made while there were temporary tables may name them, and cannot be made again elsewhere when they are gone. */
+function withPrepared(before: number, after: number, { prepared }: SessionState): number {
+  if (prepared.size === 0) return after & ~PIN.prepared;
+  const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
+  return ends ? after | PIN.prepared : after;
+}
+
+/** The client may have gone on meanwhile, and be in the midst of a group. */
+function handOverWhenFree(session: ClientSession, server: ServerConnection): void {
+  void session.whenFree().then(() => {
+    if (session.server !== server || server.session === session.state) return;
+    handOverTo(session, server);
+    toServers.flush();
+    return session.whenFree().then(() => session.releaseIfFree());
+  });
 }

@@ -36,7 +36,7 @@ export function mayCancel(session: ClientSession): boolean {
 }
 
 /** The warning that a commit is not on its standby would not be sent. */
-function hidesWarnings({ state, traces }: ClientSession): boolean {
+export function hidesWarnings({ state, traces }: ClientSession): boolean {
   const level = state.settings.get('client_min_messages') ?? '';
   return level === 'error' || (traces.effects & EFFECT.messages) !== 0;
 }

@@ -10,6 +10,10 @@ export class SessionTraces implements Traces {
   allSettings = false;
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
+  /** Something that may have a commit record of its own. */
+  wrote = false;
+  /** RESET may have taken the session's own application_name away. */
+  resetsName = false;
   unsure = false;
   /** RESET ALL or DISCARD ALL, by itself. */
   resetsAll = false;
@@ -17,12 +21,14 @@ export class SessionTraces implements Traces {
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
     this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects;
+    this.wrote ||= (facts.effects & EFFECT.writes) !== 0 && (facts.statements !== 1 || !WITHOUT_COMMIT.has(facts.command));
     if ((facts.effects & SPECIAL) === 0) return;
     if (facts.settings.length > 0) {
       if (this.settings === NONE) this.settings = new Set();
       for (const name of facts.settings) this.settings.add(name);
     }
     this.allSettings ||= facts.allSettings;
+    if (facts.command === 'reset') this.resetsName ||= facts.allSettings || facts.settings.includes('application_name');
     if (facts.unlisten === 'all') this.unlisten = 'all';
     else if (facts.unlisten !== null && this.unlisten !== 'all') {
       this.unlisten ??= new Set();
@@ -59,10 +65,18 @@ export class SessionTraces implements Traces {
     this.settings = NONE;
     this.allSettings = false;
     this.unlisten = null;
+    this.wrote = false;
+    this.resetsName = false;
     this.unsure = false;
     this.resetsAll = false;
   }
 }
+
+/** Commands that write nothing; COMMIT and ROLLBACK may be of a prepared transaction. */
+const WITHOUT_COMMIT: ReadonlySet<string> = new Set([
+  ...['set', 'reset', 'show', 'begin', 'start', 'savepoint', 'release', 'discard', 'deallocate', 'listen', 'unlisten'],
+  ...['fetch', 'move', 'close'],
+]);
 
 const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed;
 const NONE: Set<string> = new Set();
