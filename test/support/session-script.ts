@@ -100,7 +100,7 @@ function messagesOf(text: string): Buffer[] {
 }
 
 /** What each step was answered. */
-export async function playScript(stage: SessionStage, place: Place, script: string): Promise<unknown[]> {
+async function playScript(stage: SessionStage, place: Place, script: string): Promise<unknown[]> {
   const actors = new Map<string, Actor>();
   const seen: unknown[] = [];
   try {
