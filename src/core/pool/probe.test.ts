@@ -58,7 +58,7 @@ test('nobody else acts: role none and the login itself are no settings', () => {
 
 test('pins come and go with what was counted, and stay when it was not', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 0, max: 2 ** 11 - 1 }), fc.constantFrom(null, '0', '3'), (pins, count) => {
+    fc.property(fc.integer({ min: 0, max: 2 ** 12 - 1 }), fc.constantFrom(null, '0', '3'), (pins, count) => {
       const probe = probeFor(traces({ effects: EFFECT.code }), EMPTY_STATE, pins, 'app', []);
       const found = probe.read(NOTHING.with(4, count), pins, states)?.pins ?? 0;
       if (count === null) expect(found).toBe(pins);
