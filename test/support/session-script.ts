@@ -100,12 +100,11 @@ function messagesOf(text: string): Buffer[] {
 }
 
 /** What each step was answered. */
-export async function playScript(stage: SessionStage, place: Place, script: string): Promise<unknown[]> {
+async function playScript(stage: SessionStage, place: Place, script: string): Promise<unknown[]> {
   const actors = new Map<string, Actor>();
   const seen: unknown[] = [];
   try {
     for (const step of stepsOf(script)) {
-      if (process.env.STATET) console.error(place.proxy !== null, step);
       const answer = (await play(stage, place, actors, step)) as object;
       seen.push({ step: `${step.client}: ${step.text}`, ...answer });
     }

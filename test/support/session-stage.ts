@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { openPlainServers } from '#adapters/plain-servers/open-plain-servers.ts';
 import { type ProxyConfig, proxyFileSchema } from '#domain/config/proxy-config.ts';
-import { createProxy, type Proxy } from '#programs/proxy/proxy.ts';
+import { createProxy, type Proxy as RunningProxy } from '#programs/proxy/proxy.ts';
 import { HOST, type Login, PlainServer, writeFor } from './plain-server.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -14,7 +14,7 @@ export type Startup = Readonly<Record<string, string>>;
 export interface Place {
   readonly port: number;
   readonly database: string;
-  readonly proxy: Proxy | null;
+  readonly proxy: RunningProxy | null;
 }
 
 type OpenSource = Awaited<ReturnType<typeof openPlainServers>>;
@@ -76,7 +76,7 @@ export class SessionStage {
     await this.server.sql(`DROP DATABASE ${database} WITH (FORCE)`);
   }
 
-  async proxy(serversPerPool: number, timeouts: Partial<ProxyConfig['timeouts']> = {}): Promise<Proxy> {
+  async proxy(serversPerPool: number, timeouts: Partial<ProxyConfig['timeouts']> = {}): Promise<RunningProxy> {
     const proxy = createProxy({
       config: {
         ...this.#config,

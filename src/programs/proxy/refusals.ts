@@ -37,7 +37,7 @@ const KINDS = {
   stateLost: {
     code: '55000',
     message: 'the settings of this session could not be made on another server connection',
-    hint: 'Reset them (RESET ALL), or connect again.',
+    hint: 'Connect again.',
   },
   waited: {
     code: '53300',
