@@ -112,6 +112,11 @@ export class Pool implements SessionHome {
       return;
     }
     if (this.watch.isStale && this.watch.isDue(performance.now())) return this.#learnAgain(server);
+    const starving = this.#world.starving(this);
+    if (starving !== undefined) {
+      server.close('a pool without connections needed its place');
+      return starving.wake();
+    }
     server.idleSince = performance.now();
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
@@ -278,6 +283,11 @@ export class Pool implements SessionHome {
     this.watch.serverClosed(server);
     this.#grow();
     this.#world.released(this);
+  }
+
+  /** Somebody waits for a connection. */
+  get wantsMore(): boolean {
+    return this.waiting.size + this.#guests.size > 0;
   }
 
   /** There is a primary again, or a budget. */

@@ -7,15 +7,17 @@ import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 
 /** Texts that are remembered beyond the clients that use them. */
 const MAX_KNOWN = 10_000;
+const MAX_KNOWN_BYTES = 64 * 2 ** 20;
 
 /** Every text that clients of one database and role prepare under a name, once. */
 export class Statements {
   readonly #known = new Map<string, Statement>();
+  #knownBytes = 0;
   #lastId = 0;
 
   /** Whoever prepares its text from now on gets another one. */
   forget(statement: Statement): void {
-    for (const [key, known] of this.#known) if (known === statement) this.#known.delete(key);
+    for (const [key, known] of this.#known) if (known === statement) this.#drop(key);
   }
 
   /**
@@ -40,9 +42,15 @@ export class Statements {
     const facts = readStatement(renamed, textStart, textEnd, hazards);
     const nameBytes = Buffer.from(`${name}\0`);
     const statement: Statement = { id, name, nameBytes, message: renamed, textStart, textEnd, facts, readBy: hazards };
-    if (this.#known.size >= MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
+    this.#knownBytes += key.length;
+    while (this.#known.size > 0 && (this.#known.size >= MAX_KNOWN || this.#knownBytes > MAX_KNOWN_BYTES))
+      this.#drop(this.#known.keys().next().value as string);
     this.#known.set(key, statement);
     return statement;
+  }
+
+  #drop(key: string): void {
+    if (this.#known.delete(key)) this.#knownBytes -= key.length;
   }
 }
 
