@@ -117,6 +117,10 @@ export class Pool implements SessionHome {
       server.close('a pool without connections needed its place');
       return starving.wake();
     }
+    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit) {
+      server.close('it made room for a session with other startup parameters');
+      return;
+    }
     server.idleSince = performance.now();
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
@@ -161,7 +165,7 @@ export class Pool implements SessionHome {
       this.#world.waited(first);
       first.granted(server);
     }
-    const first = this.waiting.values().next().value ?? this.#guests.first;
+    const first = this.#guestsTurn ?? this.waiting.values().next().value ?? this.#guests.first;
     if (first === undefined || this.connecting >= this.waiting.size + this.#guests.size || this.#retry !== null) return;
     if (this.servers.size + this.connecting >= this.#limit) {
       // All are of another startup: the one that is free the longest makes room.
@@ -170,6 +174,13 @@ export class Pool implements SessionHome {
     }
     if (!this.#world.mayOpen(this)) return;
     void this.#open(first.signature);
+  }
+
+  /** Who came first: a login takes a connection of its own kind, and a pool that is always busy would never have one for it. */
+  get #guestsTurn(): { readonly signature: string } | null {
+    const guest = this.#guests.first;
+    const waiter = this.waiting.values().next().value;
+    return guest === undefined || waiter === undefined || waiter.waitingSince < guest.since ? null : guest;
   }
 
   get #limit(): number {
