@@ -43,11 +43,11 @@ export class LoginError extends Error {
 const SCRAM = 'SCRAM-SHA-256';
 const SCRAM_PLUS = 'SCRAM-SHA-256-PLUS';
 
-/** Finds out who is there, and whether he may come in. Rejects with `LoginError`, or because the client has gone. */
+/** Finds out who is there, and whether he may come in. `database`: null for physical replication, which is in none. Rejects with `LoginError`, or because the client has gone. */
 export async function authenticate(
   channel: ClientChannel,
   user: string,
-  database: string,
+  database: string | null,
   settings: LoginSettings,
 ): Promise<Admitted> {
   const facts = await lookup(settings, user, database, false);
@@ -60,9 +60,14 @@ export async function authenticate(
   return scram(channel, facts, user, database, settings);
 }
 
-async function lookup({ roles }: LoginSettings, user: string, database: string, fresh: boolean): Promise<RoleFacts | null> {
+async function lookup(
+  { roles }: LoginSettings,
+  user: string,
+  database: string | null,
+  fresh: boolean,
+): Promise<RoleFacts | null> {
   try {
-    return await roles.lookup(user, database, { fresh });
+    return await roles.lookup(user, database ?? '', { fresh });
   } catch (error) {
     throw new LoginError({ code: '57P03', message: `nobody can say who may log in: ${(error as Error).message}` });
   }
@@ -86,7 +91,7 @@ async function md5(
   channel: ClientChannel,
   facts: RoleFacts,
   verifier: string,
-  database: string,
+  database: string | null,
   settings: LoginSettings,
 ): Promise<Admitted> {
   const salt = randomBytes(4);
@@ -109,7 +114,7 @@ async function scram(
   channel: ClientChannel,
   known: RoleFacts | null,
   user: string,
-  database: string,
+  database: string | null,
   settings: LoginSettings,
 ): Promise<Admitted> {
   const parsed = known?.verifier == null ? undefined : parseScramVerifier(known.verifier);
@@ -147,8 +152,9 @@ async function expectPassword(channel: ClientChannel): Promise<Buffer> {
 }
 
 /** What PostgreSQL checks behind the password (src/backend/utils/init/postinit.c). */
-function admit(facts: RoleFacts, user: string, database: string): void {
+function admit(facts: RoleFacts, user: string, database: string | null): void {
   if (!facts.canLogin) throw new LoginError({ code: '28000', message: `role "${user}" is not permitted to log in` });
+  if (database === null) return;
   if (facts.database === null) throw new LoginError({ code: '3D000', message: `database "${database}" does not exist` });
   if (!facts.database.allowsConnections)
     throw new LoginError({ code: '55000', message: `database "${database}" is not currently accepting connections` });

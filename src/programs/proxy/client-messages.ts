@@ -1,6 +1,7 @@
 import { FRONTEND } from '#wire/message-types.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP, Group } from './group.ts';
+import { unsentMessages } from './memory-budget.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import { sizeAt, toServers } from './server-connection.ts';
 import { Tail } from './tail.ts';
@@ -13,6 +14,7 @@ const TEXT_BYTES = 64 * 2 ** 20;
 /** Parameters and COPY data above this go on as they come. */
 const STREAM_OVER_BYTES = 64 * 1024;
 /** A server that reads more slowly than its client sends makes the client wait from here on. */
+const COUNTED_OVER_BYTES = 16 * 1024;
 const SERVER_BEHIND_BYTES = 256 * 1024;
 
 function limitOf(type: number): number {
@@ -49,6 +51,8 @@ export class ClientMessages {
   #streaming = 0;
   #dropping = false;
   #running = false;
+  /** Bytes that the budget has been told of. */
+  #countedBytes = 0;
 
   constructor(session: ClientSession, aheadBytes: number) {
     this.#session = session;
@@ -68,8 +72,30 @@ export class ClientMessages {
   receive(bytes: Buffer, length: number): void {
     this.#session.activeAt = performance.now();
     this.#session.home.stats.bytesFromClients += length;
-    if (this.#heldBytes > 0) return this.#hold(bytes, 0, length);
-    this.#consume(bytes, length);
+    if (this.#heldBytes > 0) this.#hold(bytes, 0, length);
+    else this.#consume(bytes, length);
+    if (this.#countedBytes > 0 || this.#keptBytes > COUNTED_OVER_BYTES) this.#count();
+  }
+
+  get #keptBytes(): number {
+    return this.#heldBytes + this.#tail.length;
+  }
+
+  #count(): void {
+    const { server, closed } = this.#session;
+    const behind = server === null ? 0 : server.socket.writableLength;
+    const kept = closed ? 0 : this.#keptBytes + (behind > SERVER_BEHIND_BYTES ? behind : 0);
+    const isWithin = unsentMessages.add(kept - this.#countedBytes);
+    this.#countedBytes = kept;
+    if (!isWithin) this.#session.end(refusal('outOfMemory'));
+  }
+
+  /** The client has gone: nothing of it is kept. */
+  close(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#tail.drain();
+    if (this.#countedBytes > 0) this.#count();
   }
 
   /** What was held goes on. */
@@ -80,6 +106,7 @@ export class ClientMessages {
     this.#heldBytes = 0;
     this.#session.socket.resume();
     this.#consume(bytes, bytes.length);
+    if (this.#countedBytes > 0) this.#count();
   }
 
   /** As if the client had sent it just now, before what it has sent since. */
@@ -137,6 +164,7 @@ export class ClientMessages {
       server.off('drain', resume);
       server.off('close', resume);
       socket.resume();
+      if (this.#countedBytes > 0) this.#count();
     };
     server.on('drain', resume);
     server.on('close', resume);

@@ -367,6 +367,7 @@ export class ClientSession implements Borrower {
   gone(): void {
     if (this.closed) return;
     this.closed = true;
+    this.messages.close();
     this.home.withdraw(this);
     if (!this.socket.writableEnded) this.socket.destroy();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();

@@ -23,7 +23,7 @@ export class Guests {
   }
 
   /** Whose turn it is. */
-  get first(): { readonly signature: string } | undefined {
+  get first(): Pick<Guest, 'signature' | 'since'> | undefined {
     return this.#waiting[0];
   }
 

@@ -114,6 +114,15 @@ export class Pool implements SessionHome {
       return;
     }
     if (this.watch.isStale && this.watch.isDue(performance.now())) return this.#learnAgain(server);
+    const starving = this.#world.starving(this);
+    if (starving !== undefined) {
+      server.close('a pool without connections needed its place');
+      return starving.wake();
+    }
+    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit) {
+      server.close('it made room for a session with other startup parameters');
+      return;
+    }
     server.idleSince = performance.now();
     const next = this.#canStart ? this.#nextFor(server) : null;
     if (next === null) {
@@ -158,7 +167,7 @@ export class Pool implements SessionHome {
       this.#world.waited(first);
       first.granted(server);
     }
-    const first = this.waiting.values().next().value ?? this.#guests.first;
+    const first = this.#guestsTurn ?? this.waiting.values().next().value ?? this.#guests.first;
     if (first === undefined || this.connecting >= this.waiting.size + this.#guests.size || this.#retry !== null) return;
     if (this.servers.size + this.connecting >= this.#limit) {
       // All are of another startup: the one that is free the longest makes room.
@@ -172,6 +181,13 @@ export class Pool implements SessionHome {
   /** Whoever notifies now is heard by those who listen here. */
   get #canStart(): boolean {
     return this.#world.canStart && this.watch.notifications.isReady;
+  }
+
+  /** Who came first: a login takes a connection of its own kind, and a pool that is always busy would never have one for it. */
+  get #guestsTurn(): { readonly signature: string } | null {
+    const guest = this.#guests.first;
+    const waiter = this.waiting.values().next().value;
+    return guest === undefined || waiter === undefined || waiter.waitingSince < guest.since ? null : guest;
   }
 
   get #limit(): number {
@@ -286,6 +302,11 @@ export class Pool implements SessionHome {
     this.watch.serverClosed(server);
     this.#grow();
     this.#world.released(this);
+  }
+
+  /** Somebody waits for a connection. */
+  get wantsMore(): boolean {
+    return this.waiting.size + this.#guests.size > 0;
   }
 
   /** There is a primary again, or a budget. */

@@ -151,9 +151,20 @@ export class ProxyWorld {
     if (this.#drained.length > 0 && this.#isQuiet()) for (const resolve of this.#drained.splice(0)) resolve();
     if (this.servers < this.budget) return;
     for (const other of this.pools.values()) {
-      if (other === pool || other.waiting.size === 0) continue;
-      if (pool.giveUpOne()) return;
+      if (other === pool || !other.wantsMore) continue;
+      if (!pool.giveUpOne()) return;
+      other.wake();
+      return;
     }
+  }
+
+  /** Somebody waits in a pool that has no connection at all, and this one has others: its turn comes between transactions. */
+  starving(pool: Pool): Pool | undefined {
+    if (this.servers < this.budget || pool.servers.size < 2) return undefined;
+    for (const other of this.pools.values()) {
+      if (other !== pool && other.wantsMore && other.servers.size + other.connecting === 0) return other;
+    }
+    return undefined;
   }
 
   get budget(): number {

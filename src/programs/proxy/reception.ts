@@ -95,14 +95,16 @@ export class Reception {
     if (answer !== null) channel.socket.write(answer);
     const user = parameters.get('user') ?? '';
     const database = parameters.get('database') ?? user;
-    const admitted = await authenticate(channel, user, database, this.#settings);
+    const replication = parameters.get('replication');
+    const replicates = replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication);
+    // Whatever database is named then (libpq says "replication"), PostgreSQL takes no notice of it.
+    const physical = replicates && replication !== 'database';
+    const admitted = await authenticate(channel, user, physical ? null : database, this.#settings);
     // From here on the patience is that of the queue.
     this.#guests.set(channel, Number.POSITIVE_INFINITY);
     const kept = new Map([...parameters].filter(([name]) => !unknown.includes(name)));
     const request: Request = { user, database, minor, parameters: kept };
-    const replication = parameters.get('replication');
-    if (replication !== undefined && !/^(false|off|no|0|f|n)$/i.test(replication))
-      return this.#replicate(channel, request, admitted);
+    if (replicates) return this.#replicate(channel, request, admitted);
     await this.#open(channel, request, admitted);
   }
 
@@ -190,6 +192,8 @@ export class Reception {
       tls: this.#world.serverTls(),
       connectTimeoutMs: this.#world.config.timeouts.connectMs,
       signal,
+    }).catch((error: Error) => {
+      throw error instanceof LoginRefused ? error : new LoginError({ ...refusal('unreachable'), detail: error.message });
     });
     // A server that was replaced and hangs would never end it.
     const cut = () => server.socket.destroy();

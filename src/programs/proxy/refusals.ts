@@ -59,6 +59,11 @@ const KINDS = {
   tooManyClients: { code: '53300', message: 'sorry, too many clients already' },
   shuttingDown: { code: '57P01', message: 'terminating connection due to administrator command' },
   protocol: { code: '08P01', message: 'invalid message' },
+  outOfMemory: {
+    code: '53200',
+    message: 'out of memory: clients have sent too much that no server has read yet',
+    hint: 'Send large values with COPY, or when fewer clients do.',
+  },
   tooLarge: { code: '54000', message: 'the message is too large' },
   tooManyStatements: {
     code: '53200',

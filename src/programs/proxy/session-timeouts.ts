@@ -18,8 +18,12 @@ export function checkTimeouts(
   const { queryMs, idleInTransactionMs, clientIdleMs } = timeouts;
   const forMs = now - session.activeAt;
   const { server } = session;
-  if (server === null) {
-    if (clientIdleMs > 0 && session.isIdle && forMs > clientIdleMs) session.end(refusal('clientIdle'));
+  // Also one that stopped in the middle of a message, and one that keeps a connection between its transactions.
+  const isSilent = server === null ? session.waitingSince === 0 : !server.isBusy && server.status === TRANSACTION.idle;
+  if (isSilent) {
+    if (clientIdleMs > 0 && forMs > clientIdleMs) session.end(refusal('clientIdle'));
+  } else if (server === null) {
+    return;
   } else if (server.isBusy) {
     if (queryMs > 0 && forMs > queryMs && mayCancel(session)) cancel(server);
   } else if (server.status !== TRANSACTION.idle && idleInTransactionMs > 0 && forMs > idleInTransactionMs) {
