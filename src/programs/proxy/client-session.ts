@@ -77,6 +77,8 @@ export class ClientSession implements Borrower {
   /** Answered while a large message of the client's was still on its way. */
   #late: Group | null = null;
   probing = false;
+  /** What the transaction that is being read back may have done. */
+  probed = 0;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
 
@@ -349,7 +351,7 @@ export class ClientSession implements Borrower {
     server.borrower = null;
     this.handingOver = false;
     // What its last transaction left behind was still being read: it is as lost as what a pin stands for.
-    const isPinned = (this.pins & ~PIN.listening) !== 0 || this.probing;
+    const isPinned = (this.pins & ~PIN.listening) !== 0 || (this.probing && (this.probed & STATE) !== 0);
     this.probing = false;
     this.listening.lost();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
@@ -410,5 +412,7 @@ export class ClientSession implements Borrower {
   }
 }
 
+/** What a text says that it leaves in its session; what its functions may leave besides is no reason to end it. */
+const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

@@ -19,6 +19,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const probe = probeFor(traces, session.pins, session.login, home.watch.settingsBeside(traces.settings));
   home.stats.probes += 1;
   session.probing = true;
+  session.probed = traces.effects;
   let row: readonly (string | null)[] | undefined;
   server.ask(probe.sql, {
     onRow: (message) => {
