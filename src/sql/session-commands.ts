@@ -5,7 +5,7 @@ import type { TokenReader } from './token-reader.ts';
 
 const EQUALS = 0x3d;
 
-/** Everything that DISCARD ALL touches. */
+/** Everything that DISCARD ALL touches: what setseed() has done stays. */
 const DISCARD_ALL =
   EFFECT.settings |
   EFFECT.prepared |
@@ -13,8 +13,7 @@ const DISCARD_ALL =
   EFFECT.locks |
   EFFECT.cursors |
   EFFECT.unlisten |
-  EFFECT.sequences |
-  EFFECT.seed;
+  EFFECT.sequences;
 
 function isName(kind: number): boolean {
   return kind === WORD || kind === QUOTED;

@@ -380,9 +380,9 @@ test('a COPY that fails while a row is on its way keeps its connection until the
   expect(shown(await copier.next())).toContain('C=22P02');
   await copier.untilReady();
   copier.send(large.subarray(500_000), copyDone(), query('SELECT 2'));
-  expect((await copier.untilReady()).map(shown)).toContain('D 2');
+  expect((await copier.untilReady()).map(shown)).toContainEqual(expect.stringMatching(/^D .*2$/s));
   await answer;
-  expect(other.heard).toContain('D 1');
+  expect(other.heard).toContainEqual(expect.stringMatching(/^D .*1$/s));
   // One that leaves with a row half sent takes the connection along.
   copier.send(query('COPY target FROM STDIN'));
   expect((await copier.next())[0]).toBe(BACKEND.copyInResponse);
@@ -405,6 +405,6 @@ test('a read that is sent again does not mix with the message behind it', async 
   const first = (await client.untilReady()).map(shown);
   client.send(next.subarray(7));
   expect(first.at(-1)).toBe('Z I');
-  expect((await client.untilReady()).map(shown)).toContain('D 7');
+  expect((await client.untilReady()).map(shown)).toContainEqual(expect.stringMatching(/^D .*7$/s));
   client.destroy();
 });

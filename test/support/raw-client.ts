@@ -6,7 +6,7 @@ import { BACKEND } from '#wire/message-types.ts';
 import { ScramClient, type ScramSecret } from '#wire/scram-client.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = Number(process.env.STATET_PATIENCE ?? 60_000);
 
 export interface RawLogin {
   readonly host: string;
@@ -145,7 +145,7 @@ export class RawClient {
   }
 }
 
-class ConnectionLost extends Error {
+export class ConnectionLost extends Error {
   constructor() {
     super('the connection was closed');
   }

@@ -7,7 +7,7 @@ import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
-import { NAME_PREFIX } from './prepared-on-server.ts';
+import { noteError } from './note-error.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
@@ -15,10 +15,10 @@ import { type Borrower, type ServerConnection, toClients, toServers } from './se
 import { handOverTo, restoreName } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
-import { SessionLoss } from './session-loss.ts';
+import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
-import { hidesWarnings } from './session-timeouts.ts';
+import { commitsUnseen } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -198,7 +198,7 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.session !== this.state) handOverTo(this, server);
+    if (server.session !== this.state || (server.strange !== null && server.strange !== this)) handOverTo(this, server);
     else this.report(server);
     this.loss.carryOver(server);
   }
@@ -210,21 +210,6 @@ export class ClientSession implements Borrower {
     for (const message of server.reported.since(this.reported)) toClients.add(message);
     if (!server.isBusy) toClients.flush();
     this.reported = server.reported;
-  }
-
-  /** The answer to a hand-over that the session had to wait for, or that failed. */
-  handedOver(server: ServerConnection, error: Buffer | null): void {
-    const waited = this.handingOver;
-    this.handingOver = false;
-    if (error !== null) {
-      this.server = null;
-      server.borrower = null;
-      server.close('the settings of a session could not be restored on it');
-      this.messages.refuse(refusal('stateLost', error));
-    } else if (this.server === server) {
-      this.report(server);
-      if (waited) this.messages.resume();
-    }
   }
 
   onReady(group: Group): void {
@@ -270,12 +255,12 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack)
-        this.home.watch.notifications.unsubscribe(this, traces.unlisten);
+      if (traces.unlisten !== null) this.home.watch.notifications.unsubscribe(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.watch.changed();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
+      if (group.failed === null && traces.resetsAll) this.pins &= ~PIN.unnamed;
       if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
     }
@@ -283,9 +268,14 @@ export class ClientSession implements Borrower {
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
-  #release(server: ServerConnection): void {
+  /** They have nothing to do with each other any more. */
+  leave(server: ServerConnection): void {
     this.server = null;
     server.borrower = null;
+  }
+
+  #release(server: ServerConnection): void {
+    this.leave(server);
     this.home.release(server);
   }
 
@@ -322,8 +312,7 @@ export class ClientSession implements Borrower {
   }
 
   mustConfirm(group: Group): boolean {
-    const wrote = this.traces.wrote || (this.traces.effects & EFFECT.code) !== 0;
-    return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(this);
+    return commitsUnseen(this, group);
   }
 
   onDeallocated(): void {
@@ -331,13 +320,7 @@ export class ClientSession implements Borrower {
   }
 
   onError(code: string, fields: ReadonlyMap<string, string> | undefined): void {
-    const { errors } = this.home.stats;
-    const group = code.slice(0, 2);
-    errors.set(group, (errors.get(group) ?? 0) + 1);
-    // What a prepared statement gives has changed: from now on the text is another statement.
-    if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
-    // Somebody's code has deallocated what was prepared for everybody.
-    if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
+    noteError(this, code, fields);
   }
 
   onNotification(message: Buffer): void {
@@ -350,8 +333,7 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
-    // What its last transaction left behind was still being read: it is as lost as what a pin stands for.
-    const isPinned = (this.pins & ~PIN.listening) !== 0 || (this.probing && (this.probed & STATE) !== 0);
+    const isPinned = losesState(this);
     this.probing = false;
     this.listening.lost();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
@@ -412,7 +394,5 @@ export class ClientSession implements Borrower {
   }
 }
 
-/** What a text says that it leaves in its session; what its functions may leave besides is no reason to end it. */
-const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

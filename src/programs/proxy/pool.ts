@@ -81,7 +81,7 @@ export class Pool implements SessionHome {
   }
 
   checkout(session: ClientSession): ServerConnection | null {
-    if (this.waiting.size === 0 && this.#world.canStart) {
+    if (this.waiting.size === 0 && this.#canStart) {
       const server = this.#idle.take(session);
       if (server !== null) return server;
     }
@@ -115,10 +115,10 @@ export class Pool implements SessionHome {
     }
     if (this.watch.isStale && this.watch.isDue(performance.now())) return this.#learnAgain(server);
     server.idleSince = performance.now();
-    const next = this.#world.canStart ? this.#nextFor(server) : null;
+    const next = this.#canStart ? this.#nextFor(server) : null;
     if (next === null) {
       this.#idle.add(server);
-      if (this.waiting.size > 0) this.#grow();
+      if (this.waiting.size > 0 || this.#guests.size > 0) this.#grow();
       this.#world.released(this);
       return;
     }
@@ -150,7 +150,7 @@ export class Pool implements SessionHome {
   /** Serves the first in line as far as connections are free, may be opened, or can be taken from elsewhere. */
   #grow(): void {
     if (!this.#world.canStart) return;
-    for (;;) {
+    while (this.#canStart) {
       const first = this.waiting.values().next().value;
       const server = first === undefined ? null : this.#idle.take(first);
       if (first === undefined || server === null) break;
@@ -167,6 +167,11 @@ export class Pool implements SessionHome {
     }
     if (!this.#world.mayOpen(this)) return;
     void this.#open(first.signature);
+  }
+
+  /** Whoever notifies now is heard by those who listen here. */
+  get #canStart(): boolean {
+    return this.#world.canStart && this.watch.notifications.isReady;
   }
 
   get #limit(): number {

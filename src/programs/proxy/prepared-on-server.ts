@@ -49,6 +49,11 @@ export class PreparedOnServer {
     this.#held.delete(statement.id);
   }
 
+  /** Those that it holds now. */
+  all(): readonly Statement[] {
+    return [...this.#held.values()];
+  }
+
   clear(): void {
     this.#held.clear();
   }

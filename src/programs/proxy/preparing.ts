@@ -6,11 +6,12 @@ import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
-import { GROUP, Group, type Preparation } from './group.ts';
+import { Group } from './group.ts';
 import { noteStatement, noteUnknown } from './note-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { merge, nameIn, prepared, replaceName, STATEMENT, touchesNames } from './statement-messages.ts';
 import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -64,6 +65,17 @@ export class Preparing {
     if (group !== undefined) return isPending(group);
     const names = type === FRONTEND.query || (type === FRONTEND.parse && name === '');
     return names && [...this.#unsettled.values()].some(isPending);
+  }
+
+  /** What EXECUTE in a text runs; null: nothing, or nothing that is known. */
+  executedBy({ named, statements, effects }: StatementFacts): StatementFacts | null {
+    const { home, state } = this.#session;
+    if (named === null) return statements > 1 && (effects & EFFECT.prepared) !== 0 ? UNKNOWN : null;
+    if (named.verb !== 'execute') return null;
+    const own = this.#names.get(named.name);
+    if (own !== undefined) return factsOf(own, home.watch.hazards);
+    const text = Buffer.from(state.prepared.get(named.name) ?? '');
+    return readStatement(text, 0, text.length, home.watch.hazards);
   }
 
   /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
@@ -343,6 +355,8 @@ export class Preparing {
   /** Others may use it: the server closes a name that it does not have, which is no error, and the client's name is free. */
   #close(server: ServerConnection, group: Group, name: string, bytes: Buffer, from: number, to: number): void {
     this.#unsettled.set(name, group);
+    // What SQL's PREPARE has made is state of the session, and gone now.
+    if (this.#session.state.prepared.has(name)) this.#session.traces.effects |= EFFECT.prepared;
     const before = this.#names.get(name);
     const unnamed = this.#unnamed;
     if (name === '') {
@@ -370,47 +384,16 @@ export class Preparing {
   }
 }
 
-const STATEMENT = 0x53;
+/** Of several statements, nobody knows which are prepared when one is executed. */
+const UNKNOWN: StatementFacts = {
+  effects: EFFECT.code | EFFECT.writes,
+  statements: 1,
+  command: '',
+  settings: [],
+  allSettings: false,
+  named: null,
+  unlisten: null,
+};
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
-
 const MOST_CALLED = 1000;
-
-/** The name of the statement that an extended message is about; null: of none. */
-function nameIn(type: number, bytes: Buffer, from: number, to: number): string | null {
-  if (type === FRONTEND.parse) return bytes.toString('latin1', from + 5, bytes.indexOf(0, from + 5));
-  if (type === FRONTEND.bind) {
-    const at = bytes.indexOf(0, from + 5) + 1;
-    return bytes.toString('latin1', at, bytes.indexOf(0, at));
-  }
-  if (type !== FRONTEND.describe && type !== FRONTEND.close) return null;
-  return bytes[from + 5] === STATEMENT ? bytes.toString('latin1', from + 6, to - 1) : null;
-}
-
-function touchesNames({ named, effects }: StatementFacts): boolean {
-  return (named !== null && named.verb !== 'execute') || (effects & EFFECT.discard) !== 0;
-}
-
-/** The message with another name in the place of the one that its text names. */
-function replaceName(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  at: { readonly start: number; readonly end: number },
-  name: string,
-): Buffer {
-  const body = Buffer.concat([bytes.subarray(from + 5, at.start), Buffer.from(name), bytes.subarray(at.end, to)]);
-  const header = Buffer.alloc(5);
-  header[0] = bytes[from] as number;
-  header.writeInt32BE(body.length + 4, 1);
-  return Buffer.concat([header, body]);
-}
-
-function prepared(undo: () => void, silent: boolean, statement: Statement | null = null): Preparation {
-  return { undo, silent, confirmed: false, statement };
-}
-
-/** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */
-function merge(a: number, b: number): number {
-  return (a & b & GROUP.reads) | ((a | b) & (GROUP.ends | GROUP.begins));
-}

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
+import { errorResponse } from '#wire/encode-backend.ts';
 import { copyFail, query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
@@ -56,6 +57,8 @@ export class ServerConnection {
   readonly prepared: PreparedOnServer;
   /** What is on it beyond its startup. */
   session: SessionState = EMPTY_STATE;
+  /** Whose code may have set on it what nobody can name. */
+  strange: object | null = null;
   /** Whose unnamed statement it holds. */
   unnamed: object | null = null;
   reported: Reported;
@@ -124,6 +127,7 @@ export class ServerConnection {
 
   /** Asks on behalf of the proxy; goes out with the next flush of `toServers`. */
   ask(sql: string, question: Question): void {
+    if (this.closed) return queueMicrotask(() => question.onDone(CLOSED));
     this.expected.push(new Group(0, true, question));
     this.unnamed = null;
     toServers.open(this.socket);
@@ -135,6 +139,7 @@ export class ServerConnection {
     this.closed = true;
     this.socket.destroy();
     this.#events.onClosed(this, this.#fatal ?? why);
+    for (const group of this.expected.splice(0)) group.question?.onDone(CLOSED);
   }
 
   /** What the socket has read; `bytes` is good until this returns. */
@@ -357,6 +362,9 @@ export class ServerConnection {
     }
   }
 }
+
+/** The answer to a question whose connection is gone. */
+const CLOSED = errorResponse({ severity: 'ERROR', code: '08006', message: 'the connection to the server was lost' });
 
 export function sizeAt(bytes: Buffer, at: number): number {
   return (
