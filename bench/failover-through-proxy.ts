@@ -30,7 +30,7 @@ const HABITS: readonly Habit[] = [
   ...Array<Habit>(5).fill('auto'),
   ...Array<Habit>(5).fill('block'),
 ];
-const LOGIN = { user: 'app', password: 'app-secret', database: 'shop' };
+const LOGIN = { user: 'app', password: 'app-secret', database: 'postgres' };
 
 /** How long clients that keep their connection to the proxy wait, fault by fault. Returns the exit code: 1 when one was told wrong. */
 export async function benchFailoverThroughProxy({ runs, only, json }: ThroughProxyOptions): Promise<number> {
@@ -43,7 +43,7 @@ export async function benchFailoverThroughProxy({ runs, only, json }: ThroughPro
   const cluster = await TestCluster.start();
   try {
     await cluster.sql(`create role app login password '${LOGIN.password}'`);
-    await cluster.sql('create database shop owner app');
+    await cluster.sql(SessionCrowd.tableFor(LOGIN.user));
     const proxy = await ProxyProcess.ofAgents(cluster, LOGIN);
     if (!json) process.stdout.write(`${facts}\n${HABITS.length} clients; pauses in ms: minimum / median / maximum\n`);
     const rows: Row[] = [];

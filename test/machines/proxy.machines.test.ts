@@ -18,7 +18,7 @@ const HABITS: readonly Habit[] = [
   'readPrepared',
   'readPrepared',
 ];
-const LOGIN = { user: 'app', password: 'app-secret', database: 'shop' };
+const LOGIN = { user: 'app', password: 'app-secret', database: 'postgres' };
 
 let machines: Machines;
 let faults: ReturnType<typeof networkFaults>;
@@ -30,7 +30,7 @@ beforeAll(async () => {
   faults = networkFaults(machines);
   const { cluster } = machines;
   await cluster.sql(`create role app login password '${LOGIN.password}'`);
-  await cluster.sql('create database shop owner app');
+  await cluster.sql(SessionCrowd.tableFor(LOGIN.user));
   proxies = await Promise.all([ProxyProcess.ofAgents(cluster, LOGIN), ProxyProcess.ofAgents(cluster, LOGIN)]);
 });
 beforeEach(() => machines.cluster.healthy());

@@ -13,7 +13,7 @@ const HABITS: readonly Habit[] = [
   ...(['auto', 'auto', 'block', 'block', 'block', 'block', 'batch', 'batch'] as const),
   ...(['read', 'read', 'read', 'read', 'readPrepared', 'readPrepared', 'readPrepared', 'readPrepared'] as const),
 ];
-const LOGIN = { user: 'app', password: 'app-secret', database: 'shop' };
+const LOGIN = { user: 'app', password: 'app-secret', database: 'postgres' };
 
 let cluster: TestCluster;
 let byTls: ProxyProcess;
@@ -23,7 +23,7 @@ let runs = 0;
 beforeAll(async () => {
   cluster = await TestCluster.start();
   await cluster.sql(`create role app login password '${LOGIN.password}'`);
-  await cluster.sql('create database shop owner app');
+  await cluster.sql(SessionCrowd.tableFor(LOGIN.user));
   byTls = await ProxyProcess.ofAgents(cluster, LOGIN);
   bySockets = await ProxyProcess.ofCluster(cluster, LOGIN);
 });
@@ -150,7 +150,7 @@ describe('sessions that are silent when the primary is lost', () => {
   beforeAll(async () => {
     await cluster.healthy();
     [listener, keeper, pinned] = [await come(), await come(), await come()];
-    await keeper.query('create table opened (id int)');
+    await cluster.sql('create table opened (id int); grant all on opened to app');
     await listener.query('listen news');
     await keeper.query("set search_path = 'pg_catalog'; set my.own = 'kept'");
     await keeper.query({ name: 'sum', text: 'select $1::int + 1 as sum', values: [1] });

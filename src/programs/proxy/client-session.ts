@@ -15,10 +15,10 @@ import { type Borrower, type ServerConnection, toClients, toServers } from './se
 import { handOverTo, restoreName } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
-import { SessionLoss } from './session-loss.ts';
+import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
-import { hidesWarnings } from './session-timeouts.ts';
+import { commitsUnseen } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -77,6 +77,8 @@ export class ClientSession implements Borrower {
   /** Answered while a large message of the client's was still on its way. */
   #late: Group | null = null;
   probing = false;
+  /** What the transaction that is being read back may have done. */
+  probed = 0;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
 
@@ -310,8 +312,7 @@ export class ClientSession implements Borrower {
   }
 
   mustConfirm(group: Group): boolean {
-    const wrote = this.traces.wrote || (this.traces.effects & EFFECT.code) !== 0;
-    return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(this);
+    return commitsUnseen(this, group);
   }
 
   onDeallocated(): void {
@@ -332,8 +333,7 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
-    // What its last transaction left behind was still being read: it is as lost as what a pin stands for.
-    const isPinned = (this.pins & ~PIN.listening) !== 0 || this.probing;
+    const isPinned = losesState(this);
     this.probing = false;
     this.listening.lost();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
@@ -395,6 +395,5 @@ export class ClientSession implements Borrower {
   }
 }
 
-/** May ask what the session listens to, or change it in ways that only the server sees. */
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;

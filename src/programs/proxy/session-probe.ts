@@ -22,6 +22,7 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   if ((traces.effects & (EFFECT.code | EFFECT.unnamed)) !== 0) server.strange = session;
   home.stats.probes += 1;
   session.probing = true;
+  session.probed = traces.effects;
   const held = server.prepared.all();
   let row: readonly (string | null)[] | undefined;
   server.ask(probe.sql, {
