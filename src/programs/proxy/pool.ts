@@ -2,10 +2,11 @@ import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
-import { type Credential, LoginRefused } from './connect-server.ts';
+import type { Credential } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { Guests } from './guests.ts';
 import { IdleServers } from './idle-servers.ts';
+import { judgeFailure } from './judge-failure.ts';
 import { openServer } from './open-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
@@ -16,8 +17,6 @@ import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
-/** Of pg_hba.conf: a member that does not lead lets nobody in. */
-const NOT_LET_IN = '28000';
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -257,22 +256,12 @@ export class Pool implements SessionHome {
   }
 
   #failed(error: Error, signature: string): void {
-    if (error instanceof LoginRefused) {
-      const code = error.fields.get('C') ?? '08006';
-      const message = error.fields.get('M') ?? error.message;
-      const hint = error.fields.get('H');
-      this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
-      this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
-      // Starting up, shutting down, or full: it may be otherwise soon.
-      const isAway = code.startsWith('57P') || (code === NOT_LET_IN && this.#world.isLeftAlone);
-      const passes = isAway || (code === '53300' && this.servers.size > 0);
-      if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
-      this.#isUnreachable ||= isAway;
-    } else {
-      this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
-      this.#isUnreachable = true;
-      this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
-    }
+    const { why, isAway, isFinal } = judgeFailure(error, this.#world.isLeftAlone);
+    this.#lastRefusal = why;
+    this.#world.log.warn({ role: this.role, database: this.database, code: why.code }, `no server connection: ${error.message}`);
+    // Full: one of those that are open comes free.
+    if (isFinal && !(why.code === '53300' && this.servers.size > 0)) return this.#refuseWaiting(why, signature);
+    this.#isUnreachable ||= isAway;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
       this.#grow();
@@ -395,15 +384,6 @@ export class Pool implements SessionHome {
     // A password that is no longer the role's opens nothing more; what it has opened goes on, as PostgreSQL has it.
     if (this.credential !== null && facts.byCertificate && !isOfVerifier(this.credential, facts.verifier))
       this.credential = { kind: 'certificate' };
-  }
-
-  /** Why the role cannot have a connection at all; null: it can. */
-  get whyNone(): Refusal | null {
-    const { superuser, connectionLimit, database } = this.facts;
-    if (superuser) return null;
-    if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${this.role}"` };
-    if (database?.connectionLimit !== 0) return null;
-    return { code: '53300', message: `too many connections for database "${this.database}"` };
   }
 
   setCredential(credential: Credential | null): void {

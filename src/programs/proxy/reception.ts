@@ -12,6 +12,7 @@ import type { Pool } from './pool.ts';
 import { type Tally, tally } from './proxy-stats.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
+import { whyNone } from './why-none.ts';
 
 export interface ReceptionSettings extends LoginSettings {
   readonly security: () => ClientSecurity | null;
@@ -164,7 +165,7 @@ export class Reception {
 
   #checkLimits(pool: Pool): void {
     const { clientsPerRole, clientsPerDatabase } = this.#world.config.limits;
-    if (pool.whyNone !== null) throw new LoginError(pool.whyNone);
+    if (whyNone(pool.facts) !== null) throw new LoginError(whyNone(pool.facts));
     const count = (of: (other: Pool) => boolean) => {
       let sum = 0;
       for (const other of this.#world.pools.values()) if (of(other)) sum += other.sessions.size;
