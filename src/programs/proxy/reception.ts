@@ -165,7 +165,8 @@ export class Reception {
 
   #checkLimits(pool: Pool): void {
     const { clientsPerRole, clientsPerDatabase } = this.#world.config.limits;
-    if (whyNone(pool.facts) !== null) throw new LoginError(whyNone(pool.facts));
+    const why = whyNone(pool.facts);
+    if (why !== null) throw new LoginError(why);
     const count = (of: (other: Pool) => boolean) => {
       let sum = 0;
       for (const other of this.#world.pools.values()) if (of(other)) sum += other.sessions.size;
