@@ -21,6 +21,8 @@ export function judgeFailure(error: Error, isLeftAlone: boolean): Failure {
   const code = error.fields.get('C') ?? '08006';
   const hint = error.fields.get('H');
   const why = { code, message: error.fields.get('M') ?? error.message, ...(hint === undefined ? {} : { hint }) };
-  const isAway = code.startsWith('57P') || (code === NOT_LET_IN && isLeftAlone);
+  // By pg_hba.conf, that is: a role that may not log in has the same code.
+  const isClosed = code === NOT_LET_IN && error.fields.get('R') === 'ClientAuthentication';
+  const isAway = code.startsWith('57P') || (isClosed && isLeftAlone);
   return { why, isAway, isFinal: !isAway };
 }

@@ -20,6 +20,8 @@ interface Subscriber {
 
 const RETRY_MS = 200;
 const PATIENCE_MS = 1000;
+/** Then their order is given up. */
+const MOST_EARLY = 10_000;
 /** No client is told of a channel with such a name. */
 export const MARKER = '_matriarch_';
 
@@ -34,6 +36,8 @@ export class Notifications {
   #listener: ServerConnection | null = null;
   #opening: Promise<ServerConnection | null> | null = null;
   #retry: NodeJS.Timeout | null = null;
+  /** What has come by the shared connection before the session's own had met the marker. */
+  readonly #early = new Map<ClientSession, Buffer[]>();
   #closed = false;
   /** Since when nobody listens for those who have subscribed. */
   #lostAt: number | null = null;
@@ -59,6 +63,7 @@ export class Notifications {
     this.#hand(session, server, marker).then(
       () => done(null),
       (error: Error) => {
+        this.#let(session);
         this.unsubscribe(session, new Set([marker, ...this.#pending(session, marker)]));
         done(error.message);
       },
@@ -75,10 +80,12 @@ export class Notifications {
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
     const { promise: met, resolve, reject } = Promise.withResolvers<void>();
     met.catch(() => {});
-    session.listening.marker = { channel: marker, met: resolve, missed: () => reject(new Error('the session has unlistened')) };
+    const missed = () => reject(new Error('the session has unlistened'));
+    session.listening.marker = { channel: marker, moving: new Set(channels), met: resolve, missed, isMet: false };
     await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
     await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
     await met;
+    this.#let(session);
     // A LISTEN that came meanwhile is not lost: it takes another turn.
     if (session.listening.here.every((channel) => channels.includes(channel) || this.has(session, channel))) {
       await this.#quietly(session, server, 'UNLISTEN *');
@@ -96,6 +103,7 @@ export class Notifications {
   }
 
   unsubscribe(session: ClientSession, channels: ReadonlySet<string> | 'all'): void {
+    if (channels === 'all') this.#early.delete(session);
     const names = channels === 'all' ? [...this.#channels.keys()] : [...channels];
     for (const name of names) {
       const subscribers = this.#channels.get(name);
@@ -131,13 +139,28 @@ export class Notifications {
     const subscribers = read === undefined ? undefined : this.#channels.get(read.channel);
     if (read === undefined || subscribers === undefined) return;
     for (const subscriber of [...subscribers.values()]) {
+      const { session } = subscriber;
       if (subscriber.marker === read.channel) {
-        this.#arrived(subscriber.session, read.channel);
-        this.unsubscribe(subscriber.session, new Set([read.channel]));
+        if (session.listening.marker?.isMet === false) this.#early.set(session, []);
+        this.#arrived(session, read.channel);
+        this.unsubscribe(session, new Set([read.channel]));
       } else if (subscriber.marker === null && !read.channel.startsWith(MARKER)) {
-        subscriber.session.listening.deliver(message);
+        this.#deliver(session, message);
       }
     }
+  }
+
+  #deliver(session: ClientSession, message: Buffer): void {
+    const early = this.#early.get(session);
+    if (early === undefined) session.listening.deliver(message);
+    else if (early.push(message) > MOST_EARLY) this.#let(session);
+  }
+
+  /** The session's own connection has delivered what came before. */
+  #let(session: ClientSession): void {
+    const early = this.#early.get(session);
+    this.#early.delete(session);
+    for (const message of early ?? []) session.listening.deliver(message);
   }
 
   #arrived(session: ClientSession, marker: string): void {

@@ -10,13 +10,22 @@ import { TRANSACTION } from './transaction-status.ts';
 const MOVE_AGAIN_MS = 1000;
 const MOST_LATE = 1000;
 
+/** The notification behind which the shared listener delivers what is being moved to it. */
+export interface Marker {
+  readonly channel: string;
+  readonly moving: ReadonlySet<string>;
+  readonly met: () => void;
+  readonly missed: () => void;
+  /** The session's own connection has delivered everything before it. */
+  isMet: boolean;
+}
+
 /** What a session listens to on its own connection, and how that moves to the shared listener. */
 export class SessionListening {
   /** Channels that its own connection listens to. */
   here: readonly string[] = [];
   isMoving = false;
-  /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
-  marker: { readonly channel: string; readonly met: () => void; readonly missed: () => void } | null = null;
+  marker: Marker | null = null;
   readonly #session: ClientSession;
   /** Channels of the shared listener that the server was told of: the next probe says which of them are left. */
   #back: readonly string[] | null = null;
@@ -33,7 +42,7 @@ export class SessionListening {
     this.#back = null;
     if (gone.length > 0) this.#session.home.watch.notifications.unsubscribe(this.#session, new Set(gone));
     // The session has unlistened meanwhile, and with that the marker is not heard any more.
-    if (this.marker !== null && this.marker.channel !== '' && !channels.includes(this.marker.channel)) this.marker.missed();
+    if (this.marker !== null && !this.marker.isMet && !channels.includes(this.marker.channel)) this.marker.missed();
     this.here = channels.filter((channel) => !channel.startsWith(MARKER));
     if (this.here.length > 0) this.#session.pins |= PIN.listening;
     else if (!this.isMoving) this.#session.pins &= ~PIN.listening;
@@ -42,16 +51,20 @@ export class SessionListening {
   /** Of its own connection. What the shared listener delivers already is not told twice. */
   heard(message: Buffer): void {
     const channel = readNotification(message)?.channel ?? '';
-    if (channel === this.marker?.channel) {
-      this.marker.met();
-      this.marker = { channel: '', met: () => {}, missed: () => {} };
-    } else if (
-      !channel.startsWith(MARKER) &&
-      this.marker?.channel !== '' &&
-      !this.#session.home.watch.notifications.has(this.#session, channel)
-    ) {
+    const { marker } = this;
+    if (channel === marker?.channel) {
+      marker.isMet = true;
+      marker.met();
+    } else if (!channel.startsWith(MARKER) && this.#isOwn(channel)) {
       this.deliver(message);
     }
+  }
+
+  /** What is being moved comes from here up to the marker, wherever the shared listener has got to. */
+  #isOwn(channel: string): boolean {
+    const { marker } = this;
+    if (marker?.moving.has(channel) === true) return !marker.isMet;
+    return !this.#session.home.watch.notifications.has(this.#session, channel);
   }
 
   deliver(message: Buffer): void {
