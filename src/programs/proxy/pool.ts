@@ -16,8 +16,8 @@ import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
-/** Of pg_hba.conf: a member that does not lead lets nobody in. */
-const NOT_LET_IN = '28000';
+/** The routine that finds no entry in pg_hba.conf: a member that does not lead lets nobody in. */
+const NOT_LET_IN = 'ClientAuthentication';
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -248,7 +248,7 @@ export class Pool implements SessionHome {
       this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
       this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
       // Starting up, shutting down, or full: it may be otherwise soon.
-      const isAway = code.startsWith('57P') || (code === NOT_LET_IN && this.#world.isLeftAlone);
+      const isAway = code.startsWith('57P') || (error.fields.get('R') === NOT_LET_IN && this.#world.isLeftAlone);
       const passes = isAway || (code === '53300' && this.servers.size > 0);
       if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
       this.#isUnreachable ||= isAway;
