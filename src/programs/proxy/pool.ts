@@ -16,8 +16,6 @@ import { Statements } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const RETRY_CONNECT_MS = 100;
-/** The routine that finds no entry in pg_hba.conf: a member that does not lead lets nobody in. */
-const NOT_LET_IN = 'ClientAuthentication';
 const LISTENER = new Map([['application_name', 'matriarch-proxy']]);
 
 /** The server connections of one role in one database, and the sessions that wait for one. */
@@ -248,7 +246,7 @@ export class Pool implements SessionHome {
       this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
       this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
       // Starting up, shutting down, or full: it may be otherwise soon.
-      const isAway = code.startsWith('57P') || (error.fields.get('R') === NOT_LET_IN && this.#world.isLeftAlone);
+      const isAway = code.startsWith('57P') || (error.isByAccessRules && this.#world.isLeftAlone);
       const passes = isAway || (code === '53300' && this.servers.size > 0);
       if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
       this.#isUnreachable ||= isAway;
@@ -292,11 +290,7 @@ export class Pool implements SessionHome {
   wake(): void {
     clearTimeout(this.#retry ?? undefined);
     this.#retry = null;
-    let before: number;
-    do {
-      before = this.connecting;
-      this.#grow();
-    } while (this.connecting > before);
+    for (let before = -1; this.connecting > before; this.#grow()) before = this.connecting;
   }
 
   /** Connections of older epochs are cut. */
@@ -328,7 +322,7 @@ export class Pool implements SessionHome {
 
   sweep(now: number): void {
     const { waitMs, waitNoticeMs, holdMs, serverIdleMs } = this.#world.config.timeouts;
-    const patience = this.#hasPrimary ? waitMs : holdMs;
+    const patience = this.#isHeld ? holdMs : waitMs;
     let place = 0;
     for (const session of this.waiting) {
       place += 1;
@@ -355,8 +349,14 @@ export class Pool implements SessionHome {
     return this.#world.canStart && !(this.#isUnreachable && this.servers.size === 0);
   }
 
+  /** It is the wait for a primary that counts, unless the other one is over before. */
+  get #isHeld(): boolean {
+    const { waitMs, holdMs } = this.#world.config.timeouts;
+    return !this.#hasPrimary && (!this.#world.canStart || waitMs === 0 || waitMs > holdMs);
+  }
+
   #whyInVain(place: number): Refusal {
-    if (!this.#hasPrimary) return refusal('noPrimary', this.#lastRefusal?.message);
+    if (this.#isHeld) return refusal('noPrimary', this.#lastRefusal?.detail ?? this.#lastRefusal?.message);
     return (
       this.#lastRefusal ??
       refusal(
