@@ -57,6 +57,11 @@ export class LoginRefused extends Error {
     super(fields.get('M') ?? 'the server refused the login');
     this.fields = fields;
   }
+
+  /** By pg_hba.conf, which lets nobody in where a member does not lead; not for what the role is. */
+  get isByAccessRules(): boolean {
+    return this.fields.get('C') === '28000' && this.fields.get('R') === 'ClientAuthentication';
+  }
 }
 
 const MAX_LOGIN_FRAME_BYTES = 64 * 1024;

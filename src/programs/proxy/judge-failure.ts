@@ -1,9 +1,6 @@
 import { LoginRefused } from './connect-server.ts';
 import { type Refusal, refusal } from './refusals.ts';
 
-/** Of pg_hba.conf: a member that does not lead lets nobody in. */
-const NOT_LET_IN = '28000';
-
 /** What it means that a connection could not be opened. */
 export interface Failure {
   /** For those who wait. */
@@ -21,8 +18,6 @@ export function judgeFailure(error: Error, isLeftAlone: boolean): Failure {
   const code = error.fields.get('C') ?? '08006';
   const hint = error.fields.get('H');
   const why = { code, message: error.fields.get('M') ?? error.message, ...(hint === undefined ? {} : { hint }) };
-  // By pg_hba.conf, that is: a role that may not log in has the same code.
-  const isClosed = code === NOT_LET_IN && error.fields.get('R') === 'ClientAuthentication';
-  const isAway = code.startsWith('57P') || (isClosed && isLeftAlone);
+  const isAway = code.startsWith('57P') || (error.isByAccessRules && isLeftAlone);
   return { why, isAway, isFinal: !isAway };
 }

@@ -302,11 +302,7 @@ export class Pool implements SessionHome {
   wake(): void {
     clearTimeout(this.#retry ?? undefined);
     this.#retry = null;
-    let before: number;
-    do {
-      before = this.connecting;
-      this.#grow();
-    } while (this.connecting > before);
+    for (let before = -1; this.connecting > before; this.#grow()) before = this.connecting;
   }
 
   /** Connections of older epochs are cut. */
@@ -338,7 +334,7 @@ export class Pool implements SessionHome {
 
   sweep(now: number): void {
     const { waitMs, waitNoticeMs, holdMs, serverIdleMs } = this.#world.config.timeouts;
-    const patience = this.#hasPrimary ? waitMs : holdMs;
+    const patience = this.#isHeld ? holdMs : waitMs;
     let place = 0;
     for (const session of this.waiting) {
       place += 1;
@@ -365,8 +361,14 @@ export class Pool implements SessionHome {
     return this.#world.canStart && !(this.#isUnreachable && this.servers.size === 0);
   }
 
+  /** It is the wait for a primary that counts, unless the other one is over before. */
+  get #isHeld(): boolean {
+    const { waitMs, holdMs } = this.#world.config.timeouts;
+    return !this.#hasPrimary && (!this.#world.canStart || waitMs === 0 || waitMs > holdMs);
+  }
+
   #whyInVain(place: number): Refusal {
-    if (!this.#hasPrimary) return refusal('noPrimary', this.#lastRefusal?.message);
+    if (this.#isHeld) return refusal('noPrimary', this.#lastRefusal?.detail ?? this.#lastRefusal?.message);
     return (
       this.#lastRefusal ??
       refusal(
