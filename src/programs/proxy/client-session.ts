@@ -73,7 +73,6 @@ export class ClientSession implements Borrower {
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   handingOver = false;
-  /** Answered while a large message of the client's was still on its way. */
   #late: Group | null = null;
   probing = false;
   readonly listening: SessionListening;
@@ -223,7 +222,6 @@ export class ClientSession implements Borrower {
     // COPY has failed while a row of it was still being passed on.
     if (this.messages.isStreaming) this.#late = group;
     else this.#answered(group);
-    // Names may be settled that a message waits for.
     this.messages.resume();
   }
 
@@ -301,8 +299,8 @@ export class ClientSession implements Borrower {
 
   get #isQuiet(): boolean {
     const { server } = this;
-    if (server === null) return true;
-    return !server.isBusy && this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
+    if (server === null || server.isBusy) return server === null;
+    return this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
   }
 
   /** A statement that waits for a connection is given up. */

@@ -117,10 +117,8 @@ export class Pool implements SessionHome {
       server.close('a pool without connections needed its place');
       return starving.wake();
     }
-    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit) {
-      server.close('it made room for a session with other startup parameters');
-      return;
-    }
+    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit)
+      return server.close('it made room for a session with other startup parameters');
     server.idleSince = performance.now();
     const next = this.#world.canStart ? this.#nextFor(server) : null;
     if (next === null) {
@@ -296,7 +294,6 @@ export class Pool implements SessionHome {
     this.#world.released(this);
   }
 
-  /** Somebody waits for a connection. */
   get wantsMore(): boolean {
     return this.waiting.size + this.#guests.size > 0;
   }
@@ -389,15 +386,6 @@ export class Pool implements SessionHome {
       this.credential = { kind: 'certificate' };
   }
 
-  /** Why the role cannot have a connection at all; null: it can. */
-  get whyNone(): Refusal | null {
-    const { superuser, connectionLimit, database } = this.facts;
-    if (superuser) return null;
-    if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${this.role}"` };
-    if (database?.connectionLimit !== 0) return null;
-    return { code: '53300', message: `too many connections for database "${this.database}"` };
-  }
-
   setCredential(credential: Credential | null): void {
     if (credential === null) return;
     // Those that were opened with a password that is no longer good are not given out any more.
@@ -406,7 +394,7 @@ export class Pool implements SessionHome {
   }
 
   close(): void {
-    if (this.#retry !== null) clearTimeout(this.#retry);
+    clearTimeout(this.#retry ?? undefined);
     for (const server of [...this.servers]) server.close('the proxy ends');
   }
 }

@@ -1,3 +1,4 @@
+import type { RoleFacts } from '#domain/ports/roles.ts';
 import { readErrorFields } from '#wire/decode-backend.ts';
 
 /** An error to a client, without its severity. */
@@ -80,4 +81,12 @@ export function refusal(kind: RefusalKind, detail?: string | Buffer): Refusal {
   const fields = typeof detail === 'string' ? undefined : readErrorFields(detail);
   const text = typeof detail === 'string' ? detail : `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`;
   return { ...refused, detail: text.trim() };
+}
+
+/** Why a role cannot have a connection at all; null: it can. Superusers are above such limits. */
+export function whyNone({ role, superuser, connectionLimit, database }: RoleFacts): Refusal | null {
+  if (superuser) return null;
+  if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${role}"` };
+  if (database?.connectionLimit !== 0) return null;
+  return { code: '53300', message: `too many connections for database "${database.name}"` };
 }
