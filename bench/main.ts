@@ -3,13 +3,14 @@ import { parseArgs } from 'node:util';
 import { INTERMEDIARIES, type IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 import { benchContest } from './contest.ts';
 import { benchFailover } from './failover.ts';
+import { benchFailoverThroughProxy } from './failover-through-proxy.ts';
 import { benchFootprint } from './footprint.ts';
 import { MODES, type Mode } from './proxy/pgbench.ts';
 import { benchProxy } from './proxy.ts';
 import { benchSoak } from './soak.ts';
 import { benchSql } from './sql.ts';
 
-const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni] [-o json]
+const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni | --through proxy] [-o json]
 npm run bench -- footprint [-o json]
 npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
                        [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
@@ -33,7 +34,7 @@ const { values, positionals } = parseArgs({
     clients: { type: 'string' },
     minutes: { type: 'string', default: '10' },
     seed: { type: 'string' },
-    through: { type: 'string', default: 'matriarch' },
+    through: { type: 'string' },
     calm: { type: 'boolean', default: false },
     skip: { type: 'string', multiple: true, default: [] },
     'memory-mb': { type: 'string', default: '400' },
@@ -63,7 +64,9 @@ async function main(): Promise<number | undefined> {
 async function failover(): Promise<number | undefined> {
   const { only, machines, peer } = values;
   const runs = Number(values.runs);
-  if (!isCount(runs) || ![undefined, 'patroni'].includes(peer)) return undefined;
+  if (!isCount(runs) || ![undefined, 'patroni'].includes(peer) || ![undefined, 'proxy'].includes(values.through))
+    return undefined;
+  if (values.through === 'proxy') return benchFailoverThroughProxy({ runs, only, json });
   return peer === undefined ? benchFailover({ runs, only, json, machines }) : benchContest({ runs, only, json });
 }
 
@@ -90,7 +93,7 @@ async function proxy(): Promise<number | undefined> {
 
 async function soak(): Promise<number | undefined> {
   const { calm, skip } = values;
-  const through = values.through as IntermediaryName;
+  const through = (values.through ?? 'matriarch') as IntermediaryName;
   const [minutes = 0, maxResidentMb = 0] = [values.minutes, values['memory-mb']].map(Number);
   const clients = Number(values.clients ?? 60);
   const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));

@@ -43,7 +43,9 @@ export const EFFECT = {
   messages: 1 << 20,
   /** State of the backend that no probe sees: replication origins, temporary slots, a base backup, connections of dblink. */
   backend: 1 << 21,
+  /** Sets what is named by an expression: of a setting with a dot nobody would know. */
+  unnamed: 1 << 22,
 } as const;
 
 /** Every bit: the text has more than one reading, or hides its names. */
-export const ANY_EFFECT = (1 << 22) - 1;
+export const ANY_EFFECT = (1 << 23) - 1;

@@ -7,13 +7,7 @@ const EQUALS = 0x3d;
 
 /** Everything that DISCARD ALL touches: what setseed() has done stays. */
 const DISCARD_ALL =
-  EFFECT.settings |
-  EFFECT.prepared |
-  EFFECT.temporary |
-  EFFECT.locks |
-  EFFECT.cursors |
-  EFFECT.unlisten |
-  EFFECT.sequences;
+  EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.unlisten | EFFECT.sequences;
 
 function isName(kind: number): boolean {
   return kind === WORD || kind === QUOTED;

@@ -1,3 +1,4 @@
+import { EFFECT } from './effects.ts';
 import { readIdentifier } from './identifier.ts';
 import { KEYWORD } from './keywords.ts';
 import { CLOSE, COMMA, OPEN, OTHER, STRING, WORD } from './lexer.ts';
@@ -61,7 +62,10 @@ export class SetConfigCall {
 
   /** The setting outlives the transaction, or the text ends before it is known. */
   finish(reader: TokenReader): void {
-    if (this.open) reader.addSetting(this.#name);
+    if (this.open) {
+      reader.addSetting(this.#name);
+      if (this.#name === null) reader.effects |= EFFECT.unnamed;
+    }
     this.open = false;
   }
 

@@ -69,6 +69,10 @@ export function execute(portal: string, rows = 0): Buffer {
   return frame(FRONTEND.execute, cString(portal), int32(rows));
 }
 
+export function copyFail(why: string): Buffer {
+  return frame(FRONTEND.copyFail, cString(why));
+}
+
 const SYNC = frame(FRONTEND.sync);
 const FLUSH = frame(FRONTEND.flush);
 const TERMINATE = frame(FRONTEND.terminate);

@@ -145,7 +145,7 @@ export class RawClient {
   }
 }
 
-class ConnectionLost extends Error {
+export class ConnectionLost extends Error {
   constructor() {
     super('the connection was closed');
   }

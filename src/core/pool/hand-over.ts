@@ -1,4 +1,4 @@
-import { quoteIdentifier, quoteLiteral } from '#sql/quote.ts';
+import { asciiLiteral, quoteIdentifier } from '#sql/quote.ts';
 import { type SessionState, sameState } from './session-state.ts';
 
 /** What makes a server connection that another session used ready for the next one. */
@@ -34,16 +34,20 @@ const CERTAIN: ReadonlySet<string> = new Set([
 /** Who acts is settled before and given up first: setting anything else may take rights that only one of the two has. */
 const ACTORS = ['session_authorization', 'role'] as const;
 
-/** From what the connection has to what the session needs. */
-export function handOver(has: SessionState, needs: SessionState): HandOver {
-  if (sameState(has, needs)) return NOTHING;
-  const settings = settingsBetween(has.settings, needs.settings);
-  return { ...settings, statements: statementsBetween(has.prepared, needs.prepared) };
+/**
+ * From what the connection has to what the session needs.
+ * @param strange it may have more than is known: code has set what nobody can name
+ */
+export function handOver(has: SessionState, needs: SessionState, strange = false): HandOver {
+  if (sameState(has, needs) && !strange) return NOTHING;
+  const settings = settingsBetween(has.settings, needs.settings, strange);
+  return { ...settings, statements: inUtf8(statementsBetween(has.prepared, needs.prepared), needs) };
 }
 
 function settingsBetween(
   has: ReadonlyMap<string, string>,
   needs: ReadonlyMap<string, string>,
+  strange: boolean,
 ): Pick<HandOver, 'settings' | 'certain'> {
   const parts: string[] = [];
   let certain = true;
@@ -55,13 +59,15 @@ function settingsBetween(
     if (has.has('session_authorization')) parts.push('RESET SESSION AUTHORIZATION');
   }
   const set: string[] = [];
+  // It leaves who acts alone, and takes back what nobody could take back by itself.
+  if (strange) parts.push('RESET ALL');
   for (const name of has.keys()) {
-    if (needs.has(name) || isActor(name)) continue;
+    if (strange || needs.has(name) || isActor(name)) continue;
     if (!CERTAIN.has(name)) certain = false;
     parts.push(`RESET ${settingName(name)}`);
   }
   for (const [name, value] of needs) {
-    if (isActor(name) || has.get(name) === value) continue;
+    if (isActor(name) || (!strange && has.get(name) === value)) continue;
     if (!CERTAIN.has(name)) certain = false;
     set.push(setConfig(name, value));
   }
@@ -85,7 +91,7 @@ function settingName(name: string): string {
 
 /** Evaluated in the order of the list. */
 function setConfig(name: string, value: string): string {
-  return `pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`;
+  return `pg_catalog.set_config(${asciiLiteral(name)}, ${asciiLiteral(value)}, false)`;
 }
 
 function statementsBetween(has: ReadonlyMap<string, string>, needs: ReadonlyMap<string, string>): string[] {
@@ -93,4 +99,12 @@ function statementsBetween(has: ReadonlyMap<string, string>, needs: ReadonlyMap<
   for (const [name, text] of has) if (needs.get(name) !== text) texts.push(`DEALLOCATE ${quoteIdentifier(name)}`);
   for (const [name, text] of needs) if (has.get(name) !== text) texts.push(text);
   return texts;
+}
+
+/** The text of a PREPARE cannot be disguised: where one is not ASCII, the session's encoding waits until they are made. */
+function inUtf8(texts: readonly string[], { settings }: SessionState): readonly string[] {
+  if (texts.every((text) => Buffer.byteLength(text) === text.length)) return texts;
+  const encoding = settings.get('client_encoding');
+  const back = encoding === undefined ? 'RESET client_encoding' : `SELECT ${setConfig('client_encoding', encoding)}`;
+  return [`SELECT ${setConfig('client_encoding', 'UTF8')}`, ...texts, back];
 }

@@ -11,6 +11,7 @@ export const PIN = {
   privileged: 1 << 8,
   backend: 1 << 9,
   prepared: 1 << 10,
+  unnamed: 1 << 11,
 } as const;
 
 export type PinReason = keyof typeof PIN;
@@ -28,6 +29,7 @@ export const PIN_REASONS: Readonly<Record<PinReason, string>> = {
   backend: 'state of the server process that nobody can read',
   prepared: 'statements of PREPARE that may name temporary tables which are gone',
   privileged: 'a setting that the role itself may not make',
+  unnamed: 'set_config() with a name that is computed',
 };
 
 export function pinReasons(pins: number): PinReason[] {

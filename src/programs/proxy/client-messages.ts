@@ -277,6 +277,7 @@ export class ClientMessages {
       default:
         break;
     }
+    if (type === FRONTEND.parse && session.needsNothing && session.preparing.parseAtOnce(bytes, from, to)) return true;
     if (!session.ready(type, bytes, from, to)) return false;
     if (session.server === null) return true;
     return this.#work(type, bytes, from, to);
@@ -319,7 +320,7 @@ export class ClientMessages {
     if (server === null || (open === null && !server.isBusy)) {
       if (session.waitingSince !== 0 || session.handingOver) return false;
       session.sayReady();
-      // A statement that was there already has left nothing to be answered by the server.
+      // Nothing went to the server: what was to be prepared is there already.
       session.releaseIfFree();
       return true;
     }

@@ -7,7 +7,7 @@ import { FRONTEND } from '#wire/message-types.ts';
 import { ClientMessages } from './client-messages.ts';
 import { GROUP, Group } from './group.ts';
 import { InFlight } from './in-flight.ts';
-import { NAME_PREFIX } from './prepared-on-server.ts';
+import { noteError } from './note-error.ts';
 import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
@@ -15,9 +15,10 @@ import { type Borrower, type ServerConnection, toClients, toServers } from './se
 import { handOverTo, restoreName } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
-import { SessionLoss } from './session-loss.ts';
+import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
+import { commitsUnseen } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -75,6 +76,8 @@ export class ClientSession implements Borrower {
   handingOver = false;
   #late: Group | null = null;
   probing = false;
+  /** What the transaction that is being read back may have done. */
+  probed = 0;
   readonly listening: SessionListening;
   #freed: (() => void)[] = [];
 
@@ -102,6 +105,11 @@ export class ClientSession implements Borrower {
   /** Nothing of it is on a server, on the way there, or half sent. */
   get isIdle(): boolean {
     return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
+  }
+
+  /** It has no connection, waits for none, and no transaction of it is lost. */
+  get needsNothing(): boolean {
+    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
   }
 
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
@@ -189,7 +197,7 @@ export class ClientSession implements Borrower {
     server.lastBorrower = this;
     server.prepared.nameBy(this.preparing.clientName);
     this.traces.clear();
-    if (server.session !== this.state) handOverTo(this, server);
+    if (server.session !== this.state || (server.strange !== null && server.strange !== this)) handOverTo(this, server);
     else this.report(server);
     this.loss.carryOver(server);
   }
@@ -201,21 +209,6 @@ export class ClientSession implements Borrower {
     for (const message of server.reported.since(this.reported)) toClients.add(message);
     if (!server.isBusy) toClients.flush();
     this.reported = server.reported;
-  }
-
-  /** The answer to a hand-over that the session had to wait for, or that failed. */
-  handedOver(server: ServerConnection, error: Buffer | null): void {
-    const waited = this.handingOver;
-    this.handingOver = false;
-    if (error !== null) {
-      this.server = null;
-      server.borrower = null;
-      server.close('the settings of a session could not be restored on it');
-      this.messages.refuse(refusal('stateLost', error));
-    } else if (this.server === server) {
-      this.report(server);
-      if (waited) this.messages.resume();
-    }
   }
 
   onReady(group: Group): void {
@@ -260,12 +253,12 @@ export class ClientSession implements Borrower {
     const { traces } = this;
     this.inFlight.clear();
     if (traces.effects !== 0 || (this.pins & PIN.unreadable) !== 0) {
-      if (traces.unlisten !== null && group.failed === null && !traces.rolledBack)
-        this.home.watch.notifications.unsubscribe(this, traces.unlisten);
+      if (traces.unlisten !== null) this.home.watch.notifications.unsubscribe(this, traces.unlisten);
       if ((traces.effects & EFFECT.catalog) !== 0) this.home.watch.changed();
       if ((traces.effects & EFFECT.backend) !== 0) this.pins |= PIN.backend;
       if ((traces.effects & (EFFECT.sequences | EFFECT.currval)) !== 0 && asksCurrval(this)) this.pins |= PIN.sequences;
       if ((traces.effects & EFFECT.discard) !== 0) this.pins &= ~PIN.sequences;
+      if (group.failed === null && traces.resetsAll) this.pins &= ~PIN.unnamed;
       if (traces.isProbeDue(this.pins)) return probeSession(this, server);
       traces.clear();
     }
@@ -273,31 +266,37 @@ export class ClientSession implements Borrower {
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
-  #release(server: ServerConnection): void {
+  /** They have nothing to do with each other any more. */
+  leave(server: ServerConnection): void {
     this.server = null;
     server.borrower = null;
+  }
+
+  #release(server: ServerConnection): void {
+    this.leave(server);
     this.home.release(server);
   }
 
   /** Gives the connection back when nothing ties the session to it. */
   releaseIfFree(): void {
     const server = this.server;
-    if (server === null || !this.#isQuiet || this.probing || this.traces.effects !== 0) return;
+    if (server === null || !this.isQuiet || this.probing || this.traces.effects !== 0) return;
     if (this.pins === 0) this.#release(server);
     else if (this.pins === PIN.listening) this.listening.move(server);
   }
 
   /** Resolves when nothing of the client's is under way on its connection, so that the proxy may ask something there. */
   whenFree(): Promise<void> {
-    if (this.#isQuiet) return Promise.resolve();
+    if (this.isQuiet) return Promise.resolve();
     return new Promise((resolve) => this.#freed.push(resolve));
   }
 
   onQuiet(): void {
-    if (this.#freed.length > 0 && this.#isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
+    if (this.#freed.length > 0 && this.isQuiet) for (const resolve of this.#freed.splice(0)) resolve();
   }
 
-  get #isQuiet(): boolean {
+  /** Nothing of it is under way on its connection, and no transaction is open. */
+  get isQuiet(): boolean {
     const { server } = this;
     if (server === null || server.isBusy) return server === null;
     return this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
@@ -310,18 +309,16 @@ export class ClientSession implements Borrower {
     this.refused(refusal('cancelled'));
   }
 
+  mustConfirm(group: Group): boolean {
+    return commitsUnseen(this, group);
+  }
+
   onDeallocated(): void {
     this.preparing.clear();
   }
 
   onError(code: string, fields: ReadonlyMap<string, string> | undefined): void {
-    const { errors } = this.home.stats;
-    const group = code.slice(0, 2);
-    errors.set(group, (errors.get(group) ?? 0) + 1);
-    // What a prepared statement gives has changed: from now on the text is another statement.
-    if (code === '0A000' && fields?.get('R') === 'RevalidateCachedQuery') this.preparing.outlived();
-    // Somebody's code has deallocated what was prepared for everybody.
-    if (code === '26000' && this.server !== null && fields?.get('M')?.includes(NAME_PREFIX) === true) this.server.retired = true;
+    noteError(this, code, fields);
   }
 
   onNotification(message: Buffer): void {
@@ -334,9 +331,9 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
+    const isPinned = losesState(this);
     this.probing = false;
     this.listening.lost();
-    const isPinned = (this.pins & ~PIN.listening) !== 0;
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.loss.of(server, why);
@@ -351,7 +348,7 @@ export class ClientSession implements Borrower {
 
   /** Between transactions on a connection of its own. */
   get isIdlePinned(): boolean {
-    return this.server !== null && this.#isQuiet && this.messages.isEmpty;
+    return this.server !== null && this.isQuiet && this.messages.isEmpty;
   }
 
   /** Says why and closes. */

@@ -34,6 +34,7 @@ export class DatabaseWatch {
     this.database = database;
     this.notifications = new Notifications({
       openListener: (onNotification, onClosed) => world.openListener(database, onNotification, onClosed),
+      onReady: () => world.wake(database),
     });
   }
 

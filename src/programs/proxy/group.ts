@@ -12,6 +12,8 @@ export const GROUP = {
 export interface Preparation {
   readonly undo: () => void;
   confirmed: boolean;
+  /** What the server has accepted then. */
+  readonly statement: { accepted: boolean } | null;
   /** The server's answer to it is not the client's to see. */
   readonly silent: boolean;
 }
@@ -38,6 +40,8 @@ export class Group {
   /** The server warned that a commit in it is not on its standby; what follows must not look like success. */
   doubtful = false;
   failed: Buffer | null = null;
+  /** The client has been told that it failed: the rest of the answer is not passed on. */
+  isMuted = false;
 
   constructor(flags: number, synced: boolean, question: Question | null) {
     this.flags = flags;
@@ -65,5 +69,6 @@ function confirm(list: Preparation[] | null): boolean {
   const next = list?.find((one) => !one.confirmed);
   if (next === undefined) return true;
   next.confirmed = true;
+  if (next.statement !== null) next.statement.accepted = true;
   return !next.silent;
 }

@@ -5,14 +5,22 @@ import type { ClientSession } from './client-session.ts';
 import { GROUP } from './group.ts';
 import { drawsNumbers } from './session-numbers.ts';
 
+/** Code of the database may listen as well. */
+const LISTENS = EFFECT.listen | EFFECT.unlisten | EFFECT.code;
+
 /** A text is about to run: what it may do to its session is noted. Answers with the bits of its group. */
 export function noteStatement(session: ClientSession, facts: StatementFacts): number {
   count(session);
   session.traces.add(facts);
-  const { effects } = facts;
+  let { effects } = facts;
+  const executed = (effects & EFFECT.prepared) === 0 ? null : session.preparing.executedBy(facts);
+  if (executed !== null) {
+    session.traces.add(executed);
+    effects |= executed.effects;
+  }
   if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(session, effects);
   else if ((effects & EFFECT.code) !== 0 && session.server !== null) session.server.numbersOf = session;
-  if ((effects & EFFECT.listen) !== 0 && session.open === null) session.listening.bringBack();
+  if ((effects & LISTENS) !== 0 && facts.unlisten === null && session.open === null) session.listening.bringBack();
   return (
     ((effects & EFFECT.writes) === 0 ? GROUP.reads : 0) |
     ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |

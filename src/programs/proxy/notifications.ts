@@ -8,6 +8,8 @@ import { type ServerConnection, toServers } from './server-connection.ts';
 export interface ListenerSource {
   /** Opens one; it belongs to the caller. */
   openListener(onNotification: (message: Buffer) => void, onClosed: () => void): Promise<ServerConnection>;
+  /** Transactions need not wait for it any more. */
+  onReady(): void;
 }
 
 interface Subscriber {
@@ -17,6 +19,7 @@ interface Subscriber {
 }
 
 const RETRY_MS = 200;
+const PATIENCE_MS = 1000;
 /** No client is told of a channel with such a name. */
 export const MARKER = '_matriarch_';
 
@@ -32,6 +35,9 @@ export class Notifications {
   #opening: Promise<ServerConnection | null> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #closed = false;
+  /** Since when nobody listens for those who have subscribed. */
+  #lostAt: number | null = null;
+  #attempts = 0;
 
   constructor(source: ListenerSource) {
     this.#source = source;
@@ -53,7 +59,7 @@ export class Notifications {
     this.#hand(session, server, marker).then(
       () => done(null),
       (error: Error) => {
-        this.unsubscribe(session, new Set([marker]));
+        this.unsubscribe(session, new Set([marker, ...this.#pending(session, marker)]));
         done(error.message);
       },
     );
@@ -62,12 +68,14 @@ export class Notifications {
   async #hand(session: ClientSession, server: ServerConnection, marker: string): Promise<void> {
     const listener = await this.#open();
     if (listener === null) throw new Error('the shared listener could not be opened');
+    const encodings = [listener, server].map(({ reported }) => reported.values.get('client_encoding'));
+    if (encodings[0] !== encodings[1]) throw new Error('the session has an encoding of its own');
     const channels = session.listening.here.filter((channel) => !this.has(session, channel));
     for (const channel of [...channels, marker]) this.#subscribe(session, channel, marker);
     await ask(listener, [...channels, marker].map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; '));
-    const met = new Promise<void>((resolve) => {
-      session.listening.marker = { channel: marker, met: resolve };
-    });
+    const { promise: met, resolve, reject } = Promise.withResolvers<void>();
+    met.catch(() => {});
+    session.listening.marker = { channel: marker, met: resolve, missed: () => reject(new Error('the session has unlistened')) };
     await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
     await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
     await met;
@@ -107,7 +115,14 @@ export class Notifications {
       subscribers = new Map();
       this.#channels.set(channel, subscribers);
     }
-    if (!subscribers.has(session)) subscribers.set(session, { session, marker });
+    if (subscribers.get(session)?.marker !== null) subscribers.set(session, { session, marker });
+  }
+
+  /** Channels that wait for a marker. */
+  #pending(session: ClientSession, marker: string): string[] {
+    return [...this.#channels]
+      .filter(([, subscribers]) => subscribers.get(session)?.marker === marker)
+      .map(([channel]) => channel);
   }
 
   /** Of the shared connection. */
@@ -119,7 +134,7 @@ export class Notifications {
       if (subscriber.marker === read.channel) {
         this.#arrived(subscriber.session, read.channel);
         this.unsubscribe(subscriber.session, new Set([read.channel]));
-      } else if (subscriber.marker === null) {
+      } else if (subscriber.marker === null && !read.channel.startsWith(MARKER)) {
         subscriber.session.listening.deliver(message);
       }
     }
@@ -152,12 +167,21 @@ export class Notifications {
     return this.#opening;
   }
 
-  /** What is notified until it listens again is lost, as it is to any listener that has to connect again. */
+  /** Whoever notifies through this proxy is heard. Without the listener, transactions wait for it, for a while. */
+  get isReady(): boolean {
+    return this.#lostAt === null || performance.now() - this.#lostAt > PATIENCE_MS;
+  }
+
+  /** What others notify until it listens again is lost, as it is to any listener that has to connect again. */
   #lost(): void {
     this.#listener = null;
     if (this.#closed || this.#channels.size === 0) return;
+    if (this.#lostAt === null) {
+      this.#lostAt = performance.now();
+      setTimeout(() => this.#source.onReady(), PATIENCE_MS + 1).unref();
+    }
     clearTimeout(this.#retry ?? undefined);
-    this.#retry = setTimeout(() => void this.#again(), RETRY_MS);
+    this.#retry = setTimeout(() => void this.#again(), this.#attempts++ === 0 ? 0 : RETRY_MS);
     this.#retry.unref();
   }
 
@@ -166,12 +190,28 @@ export class Notifications {
     if (listener === null) return this.#lost();
     for (const subscribers of this.#channels.values()) for (const one of subscribers.values()) one.marker = null;
     const texts = [...this.#channels.keys()].map((channel) => `LISTEN ${quoteIdentifier(channel)}`);
-    if (texts.length > 0) await ask(listener, texts.join('; ')).catch(() => {});
+    try {
+      if (texts.length > 0) await ask(listener, texts.join('; '));
+    } catch {
+      // It was lost again, which has been noticed.
+      return;
+    }
+    this.#attempts = 0;
+    this.#lostAt = null;
+    this.#source.onReady();
   }
 
-  /** There is another primary. */
+  /** There is another primary, or will be. */
   moved(): void {
     this.#listener?.close('there is another primary');
+  }
+
+  /** There is a primary again: those who listen come first. */
+  hurry(): void {
+    if (this.#lostAt === null) return;
+    this.#attempts = 0;
+    this.#lostAt = null;
+    this.#lost();
   }
 
   close(): void {

@@ -2,10 +2,11 @@ import { EMPTY_STATE, type SessionStates } from '#core/pool/session-state.ts';
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
-import { type Credential, LoginRefused } from './connect-server.ts';
+import type { Credential } from './connect-server.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { Guests } from './guests.ts';
 import { IdleServers } from './idle-servers.ts';
+import { judgeFailure } from './judge-failure.ts';
 import { openServer } from './open-server.ts';
 import type { ProxyWorld } from './proxy-world.ts';
 import { type Refusal, refusal } from './refusals.ts';
@@ -79,7 +80,7 @@ export class Pool implements SessionHome {
   }
 
   checkout(session: ClientSession): ServerConnection | null {
-    if (this.waiting.size === 0 && this.#world.canStart) {
+    if (this.waiting.size === 0 && this.#canStart) {
       const server = this.#idle.take(session);
       if (server !== null) return server;
     }
@@ -120,10 +121,10 @@ export class Pool implements SessionHome {
     if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit)
       return server.close('it made room for a session with other startup parameters');
     server.idleSince = performance.now();
-    const next = this.#world.canStart ? this.#nextFor(server) : null;
+    const next = this.#canStart ? this.#nextFor(server) : null;
     if (next === null) {
       this.#idle.add(server);
-      if (this.waiting.size > 0) this.#grow();
+      if (this.waiting.size > 0 || this.#guests.size > 0) this.#grow();
       this.#world.released(this);
       return;
     }
@@ -155,7 +156,7 @@ export class Pool implements SessionHome {
   /** Serves the first in line as far as connections are free, may be opened, or can be taken from elsewhere. */
   #grow(): void {
     if (!this.#world.canStart) return;
-    for (;;) {
+    while (this.#canStart) {
       const first = this.waiting.values().next().value;
       const server = first === undefined ? null : this.#idle.take(first);
       if (first === undefined || server === null) break;
@@ -172,6 +173,11 @@ export class Pool implements SessionHome {
     }
     if (!this.#world.mayOpen(this)) return;
     void this.#open(first.signature);
+  }
+
+  /** Whoever notifies now is heard by those who listen here. */
+  get #canStart(): boolean {
+    return this.#world.canStart && this.watch.notifications.isReady;
   }
 
   /** Who came first: a login takes a connection of its own kind, and a pool that is always busy would never have one for it. */
@@ -248,21 +254,12 @@ export class Pool implements SessionHome {
   }
 
   #failed(error: Error, signature: string): void {
-    if (error instanceof LoginRefused) {
-      const code = error.fields.get('C') ?? '08006';
-      const message = error.fields.get('M') ?? error.message;
-      const hint = error.fields.get('H');
-      this.#lastRefusal = { code, message, ...(hint === undefined ? {} : { hint }) };
-      this.#world.log.warn({ role: this.role, database: this.database, code }, `a server refused the login: ${message}`);
-      // Starting up, shutting down, or full: it may be otherwise soon.
-      const passes = code.startsWith('57P') || (code === '53300' && this.servers.size > 0);
-      if (!passes) return this.#refuseWaiting(this.#lastRefusal, signature);
-      this.#isUnreachable ||= code.startsWith('57P');
-    } else {
-      this.#lastRefusal = { ...refusal('unreachable'), detail: error.message };
-      this.#isUnreachable = true;
-      this.#world.log.warn({ role: this.role, database: this.database }, `a server could not be reached: ${error.message}`);
-    }
+    const { why, isAway, isFinal } = judgeFailure(error, this.#world.isLeftAlone);
+    this.#lastRefusal = why;
+    this.#world.log.warn({ role: this.role, database: this.database, code: why.code }, `no server connection: ${error.message}`);
+    // Full: one of those that are open comes free.
+    if (isFinal && !(why.code === '53300' && this.servers.size > 0)) return this.#refuseWaiting(why, signature);
+    this.#isUnreachable ||= isAway;
     this.#retry ??= setTimeout(() => {
       this.#retry = null;
       this.#grow();

@@ -8,12 +8,13 @@ export interface Statement {
   readonly id: number;
   /** As it is named on the servers; `nameBytes` with a zero byte behind it. */
   readonly name: string;
-
   readonly nameBytes: Buffer;
   readonly message: Buffer;
   /** Where its text is in `message`. */
   readonly textStart: number;
   readonly textEnd: number;
+  /** A server has prepared it: others will. */
+  accepted: boolean;
   facts: StatementFacts;
   /** What `facts` were read by: they are read again when definitions have changed. */
   readBy: Hazards;
@@ -46,6 +47,11 @@ export class PreparedOnServer {
 
   delete(statement: Statement): void {
     this.#held.delete(statement.id);
+  }
+
+  /** Those that it holds now. */
+  all(): readonly Statement[] {
+    return [...this.#held.values()];
   }
 
   clear(): void {

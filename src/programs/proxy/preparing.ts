@@ -6,11 +6,12 @@ import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
-import { GROUP, Group, type Preparation } from './group.ts';
+import { Group } from './group.ts';
 import { noteStatement, noteUnknown } from './note-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { merge, nameIn, prepared, replaceName, STATEMENT, touchesNames } from './statement-messages.ts';
 import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
@@ -22,6 +23,8 @@ interface Unnamed {
 
 const HEADER = Buffer.allocUnsafeSlow(5);
 const NOTHING = () => {};
+/** Named statements of one client. */
+const MOST_NAMES = 10_000;
 
 /** The statements of one client: texts as they come, and prepared ones under names of the proxy's own on whichever server runs them. */
 export class Preparing {
@@ -62,6 +65,17 @@ export class Preparing {
     if (group !== undefined) return isPending(group);
     const names = type === FRONTEND.query || (type === FRONTEND.parse && name === '');
     return names && [...this.#unsettled.values()].some(isPending);
+  }
+
+  /** What EXECUTE in a text runs; null: nothing, or nothing that is known. */
+  executedBy({ named, statements, effects }: StatementFacts): StatementFacts | null {
+    const { home, state } = this.#session;
+    if (named === null) return statements > 1 && (effects & EFFECT.prepared) !== 0 ? UNKNOWN : null;
+    if (named.verb !== 'execute') return null;
+    const own = this.#names.get(named.name);
+    if (own !== undefined) return factsOf(own, home.watch.hazards);
+    const text = Buffer.from(state.prepared.get(named.name) ?? '');
+    return readStatement(text, 0, text.length, home.watch.hazards);
   }
 
   /** A statement gives other columns than it was prepared for: its text has to be prepared anew by whoever wants it. */
@@ -129,10 +143,29 @@ export class Preparing {
     toServers.add(SYNC);
   }
 
+  /**
+   * A Parse of what a server has accepted before, under the same settings and definitions, needs no server: clients that prepare one by
+   * one, while others hold every connection, are not kept waiting. False: it does need one.
+   */
+  parseAtOnce(bytes: Buffer, from: number, to: number): boolean {
+    const { home, state } = this.#session;
+    const nameEnd = bytes.indexOf(0, from + 5);
+    if (nameEnd <= from + 5 || nameEnd >= to || bytes.subarray(nameEnd + 1, to).indexOf(0) < 0) return false;
+    const name = bytes.toString('latin1', from + 5, nameEnd);
+    if (this.#names.has(name) || state.prepared.has(name) || this.#names.size >= MOST_NAMES) return false;
+    const { generation, hazards } = home.watch;
+    const statement = home.statements.intern(bytes.subarray(from, to), nameEnd + 1 - from, state, generation, hazards);
+    if (!statement.accepted) return false;
+    home.stats.preparedHits += 1;
+    this.#sayParsed(name, statement);
+    return true;
+  }
+
   parse(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
     const nameEnd = bytes.indexOf(0, from + 5);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
+    if (this.#names.size >= MOST_NAMES) return session.end(refusal('tooManyStatements'));
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
     const hazards = session.home.watch.hazards;
@@ -195,7 +228,7 @@ export class Preparing {
       server.prepared.delete(statement);
     };
     group.parses ??= [];
-    group.parses.push(prepared(undo, false));
+    group.parses.push(prepared(undo, false, statement));
     toServers.add(statement.message);
   }
 
@@ -351,47 +384,16 @@ export class Preparing {
   }
 }
 
-const STATEMENT = 0x53;
+/** Of several statements, nobody knows which are prepared when one is executed. */
+const UNKNOWN: StatementFacts = {
+  effects: EFFECT.code | EFFECT.writes,
+  statements: 1,
+  command: '',
+  settings: [],
+  allSettings: false,
+  named: null,
+  unlisten: null,
+};
 const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
-
 const MOST_CALLED = 1000;
-
-/** The name of the statement that an extended message is about; null: of none. */
-function nameIn(type: number, bytes: Buffer, from: number, to: number): string | null {
-  if (type === FRONTEND.parse) return bytes.toString('latin1', from + 5, bytes.indexOf(0, from + 5));
-  if (type === FRONTEND.bind) {
-    const at = bytes.indexOf(0, from + 5) + 1;
-    return bytes.toString('latin1', at, bytes.indexOf(0, at));
-  }
-  if (type !== FRONTEND.describe && type !== FRONTEND.close) return null;
-  return bytes[from + 5] === STATEMENT ? bytes.toString('latin1', from + 6, to - 1) : null;
-}
-
-function touchesNames({ named, effects }: StatementFacts): boolean {
-  return (named !== null && named.verb !== 'execute') || (effects & EFFECT.discard) !== 0;
-}
-
-/** The message with another name in the place of the one that its text names. */
-function replaceName(
-  bytes: Buffer,
-  from: number,
-  to: number,
-  at: { readonly start: number; readonly end: number },
-  name: string,
-): Buffer {
-  const body = Buffer.concat([bytes.subarray(from + 5, at.start), Buffer.from(name), bytes.subarray(at.end, to)]);
-  const header = Buffer.alloc(5);
-  header[0] = bytes[from] as number;
-  header.writeInt32BE(body.length + 4, 1);
-  return Buffer.concat([header, body]);
-}
-
-function prepared(undo: () => void, silent: boolean): Preparation {
-  return { undo, silent, confirmed: false };
-}
-
-/** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */
-function merge(a: number, b: number): number {
-  return (a & b & GROUP.reads) | ((a | b) & (GROUP.ends | GROUP.begins));
-}

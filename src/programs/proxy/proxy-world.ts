@@ -94,6 +94,16 @@ export class ProxyWorld {
     return this.#outdated.signal;
   }
 
+  /** There were server connections, and every one is gone. */
+  get isLeftAlone(): boolean {
+    let connects = 0;
+    for (const pool of this.pools.values()) {
+      if (pool.servers.size > 0) return false;
+      connects += pool.stats.connects;
+    }
+    return connects > 0;
+  }
+
   isCurrent(epoch: number): boolean {
     return epoch === this.#view.epoch;
   }
@@ -108,6 +118,7 @@ export class ProxyWorld {
       for (const pool of this.pools.values()) pool.cut();
       for (const watch of this.#watches.values()) watch.notifications.moved();
     }
+    if (this.canStart && before.primary === null) for (const watch of this.#watches.values()) watch.notifications.hurry();
     if (this.canStart) {
       for (const pool of this.pools.values()) {
         pool.wake();
@@ -224,6 +235,11 @@ export class ProxyWorld {
     const watch = new DatabaseWatch(this, database);
     this.#watches.set(database, watch);
     return watch;
+  }
+
+  /** Work in this database may start. */
+  wake(database: string): void {
+    for (const pool of this.pools.values()) if (pool.database === database) pool.wake();
   }
 
   /** A connection for LISTEN alone; any role that may connect will do. Rejects when none can be opened. */

@@ -11,7 +11,8 @@ import { passThrough } from './pass-through.ts';
 import type { Pool } from './pool.ts';
 import { type Tally, tally } from './proxy-stats.ts';
 import type { ProxyWorld } from './proxy-world.ts';
-import { type Refusal, refusal, whyNone } from './refusals.ts';
+import { type Refusal, refusal } from './refusals.ts';
+import { whyNone } from './why-none.ts';
 
 export interface ReceptionSettings extends LoginSettings {
   readonly security: () => ClientSecurity | null;
@@ -164,8 +165,8 @@ export class Reception {
 
   #checkLimits(pool: Pool): void {
     const { clientsPerRole, clientsPerDatabase } = this.#world.config.limits;
-    const none = whyNone(pool.facts);
-    if (none !== null) throw new LoginError(none);
+    const why = whyNone(pool.facts);
+    if (why !== null) throw new LoginError(why);
     const count = (of: (other: Pool) => boolean) => {
       let sum = 0;
       for (const other of this.#world.pools.values()) if (of(other)) sum += other.sessions.size;

@@ -1,4 +1,3 @@
-import type { RoleFacts } from '#domain/ports/roles.ts';
 import { readErrorFields } from '#wire/decode-backend.ts';
 
 /** An error to a client, without its severity. */
@@ -38,7 +37,7 @@ const KINDS = {
   stateLost: {
     code: '55000',
     message: 'the settings of this session could not be made on another server connection',
-    hint: 'Reset them (RESET ALL), or connect again.',
+    hint: 'Connect again.',
   },
   waited: {
     code: '53300',
@@ -66,6 +65,11 @@ const KINDS = {
     hint: 'Send large values with COPY, or when fewer clients do.',
   },
   tooLarge: { code: '54000', message: 'the message is too large' },
+  tooManyStatements: {
+    code: '53200',
+    message: 'this session has too many prepared statements',
+    hint: 'Close statements that are no longer used.',
+  },
   queryTimeout: { code: '57014', message: 'canceling statement due to the query timeout of the proxy' },
   cancelled: { code: '57014', message: 'canceling statement due to user request' },
   idleInTransaction: { code: '25P03', message: 'terminating connection due to idle-in-transaction timeout' },
@@ -81,12 +85,4 @@ export function refusal(kind: RefusalKind, detail?: string | Buffer): Refusal {
   const fields = typeof detail === 'string' ? undefined : readErrorFields(detail);
   const text = typeof detail === 'string' ? detail : `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`;
   return { ...refused, detail: text.trim() };
-}
-
-/** Why a role cannot have a connection at all; null: it can. Superusers are above such limits. */
-export function whyNone({ role, superuser, connectionLimit, database }: RoleFacts): Refusal | null {
-  if (superuser) return null;
-  if (connectionLimit === 0) return { code: '53300', message: `too many connections for role "${role}"` };
-  if (database?.connectionLimit !== 0) return null;
-  return { code: '53300', message: `too many connections for database "${database.name}"` };
 }

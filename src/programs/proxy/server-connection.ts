@@ -2,9 +2,11 @@ import type { Socket } from 'node:net';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
 import { errorResponse } from '#wire/encode-backend.ts';
-import { query } from '#wire/encode-frontend.ts';
+import { copyFail, query } from '#wire/encode-frontend.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
+import { readLastWords } from './last-words.ts';
+import { CONFIRM_COMMIT, commitIsLost, isLostWait, LOST_COMMIT } from './lost-commit.ts';
 import { Outgoing } from './outgoing.ts';
 import type { PreparedOnServer } from './prepared-on-server.ts';
 import type { Reported } from './reported.ts';
@@ -25,6 +27,8 @@ export interface Borrower {
   readonly socket: Socket;
   /** A group of the borrower has been answered in full. */
   onReady(group: Group): void;
+  /** Whether a commit of this group lost its standby would not be said by the server. */
+  mustConfirm(group: Group): boolean;
   /** A question of the proxy has been answered, and nothing else is under way. */
   onQuiet(): void;
   /** What the client has been told of the parameters. */
@@ -53,6 +57,8 @@ export class ServerConnection {
   readonly prepared: PreparedOnServer;
   /** What is on it beyond its startup. */
   session: SessionState = EMPTY_STATE;
+  /** Whose code may have set on it what nobody can name. */
+  strange: object | null = null;
   /** Whose unnamed statement it holds. */
   unnamed: object | null = null;
   reported: Reported;
@@ -72,6 +78,10 @@ export class ServerConnection {
   retired = false;
   closed = false;
   readonly expected: Group[] = [];
+  /** Answered but for its ReadyForQuery: whether its commit is on a standby is being asked. */
+  confirming: Group | null = null;
+  /** It has said that it ends for another's sake, and not for what it ran. */
+  endsWithOthers = false;
   readonly #events: ServerEvents;
   readonly #tail = new Tail();
   /** Bytes of a large message that are passed on (or, of a question, dropped) as they come. */
@@ -117,6 +127,7 @@ export class ServerConnection {
 
   /** Asks on behalf of the proxy; goes out with the next flush of `toServers`. */
   ask(sql: string, question: Question): void {
+    if (this.closed) return queueMicrotask(() => question.onDone(CLOSED));
     this.expected.push(new Group(0, true, question));
     this.unnamed = null;
     toServers.open(this.socket);
@@ -128,6 +139,7 @@ export class ServerConnection {
     this.closed = true;
     this.socket.destroy();
     this.#events.onClosed(this, this.#fatal ?? why);
+    for (const group of this.expected.splice(0)) group.question?.onDone(CLOSED);
   }
 
   /** What the socket has read; `bytes` is good until this returns. */
@@ -165,7 +177,8 @@ export class ServerConnection {
   #stream(bytes: Buffer, from: number, to: number): number {
     const end = Math.min(to, from + this.#streaming);
     this.#streaming -= end - from;
-    if (this.expected[0]?.question === null) toClients.pass(bytes, from, end);
+    const group = this.expected[0];
+    if (group?.question === null && !group.isMuted) toClients.pass(bytes, from, end);
     return end;
   }
 
@@ -212,10 +225,15 @@ export class ServerConnection {
         break;
       case BACKEND.notificationResponse:
         return this.#notified(Buffer.from(bytes.subarray(from, to)));
+      case BACKEND.copyInResponse:
+      case BACKEND.copyBothResponse:
+        if (group.isMuted) return this.#refuseCopy();
+        break;
       case BACKEND.errorResponse:
         return this.#error(group, bytes, from, to);
       case BACKEND.noticeResponse:
         if (isLostWait(bytes, from, to)) group.doubtful = true;
+        else if (this.#isFarewell(bytes, from, to) || group.isMuted) return;
         break;
       case BACKEND.commandComplete:
         this.#completed(bytes, from, to);
@@ -224,6 +242,7 @@ export class ServerConnection {
       default:
         break;
     }
+    if (group.isMuted && type !== BACKEND.parameterStatus) return;
     group.touched = true;
     toClients.pass(bytes, from, to);
   }
@@ -233,29 +252,53 @@ export class ServerConnection {
     const group = this.expected.shift();
     if (group === undefined) return this.close('the server said that it is ready without having been asked');
     if (group.question !== null) {
-      group.question.onDone(group.failed);
+      group.question.onDone(group.failed ?? (group.doubtful ? LOST_COMMIT : null));
       if (!this.isBusy) this.borrower?.onQuiet();
       return;
     }
     if (group.doubtful) this.#doubt(group);
     group.undoUnconfirmed();
-    if (this.borrower === null) return;
+    const { borrower } = this;
+    if (borrower === null) return;
+    if (group.failed === null && this.status === TRANSACTION.idle && !this.isBusy && borrower.mustConfirm(group))
+      return this.#confirm(group, borrower, Buffer.from(bytes.subarray(from, to)));
     toClients.pass(bytes, from, to);
-    this.borrower.onReady(group);
+    borrower.onReady(group);
+  }
+
+  #confirm(group: Group, borrower: Borrower, ready: Buffer): void {
+    this.confirming = group;
+    this.ask(CONFIRM_COMMIT, {
+      onDone: (error) => {
+        this.confirming = null;
+        if (this.borrower !== borrower) return;
+        if (commitIsLost(error)) this.#doubt(group);
+        toClients.add(ready);
+        borrower.onReady(group);
+      },
+    });
   }
 
   /** Once a group: the commit is on the primary, and nobody can say whether it would outlive it. */
   #doubt(group: Group): void {
     if (group.failed !== null) return;
     group.failed = LOST_COMMIT;
+    group.isMuted = true;
     group.touched = true;
     toClients.add(LOST_COMMIT);
+  }
+
+  /** The client has been told of an error, and sends no data for a COPY behind it. */
+  #refuseCopy(): void {
+    toServers.open(this.socket);
+    toServers.add(copyFail('the commit before it was lost'));
   }
 
   #error(group: Group, bytes: Buffer, from: number, to: number): void {
     const message = Buffer.from(bytes.subarray(from, to));
     const fields = readErrorFields(message);
     const severity = fields?.get('V') ?? fields?.get('S');
+    if (group.isMuted && severity === 'ERROR') return;
     // Its end is the end of the connection, which is told in the client's terms then.
     if (severity === 'FATAL' || severity === 'PANIC') {
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();
@@ -271,6 +314,7 @@ export class ServerConnection {
     if (type === BACKEND.dataRow) question.onRow?.(Buffer.from(bytes.subarray(from, to)));
     else if (type === BACKEND.errorResponse) group.failed ??= Buffer.from(bytes.subarray(from, to));
     else if (type === BACKEND.parameterStatus) this.#parameter(bytes, from, to);
+    else if (type === BACKEND.noticeResponse) group.doubtful ||= isLostWait(bytes, from, to);
     else if (type === BACKEND.commandComplete) this.#completed(bytes, from, to);
     else if (type === BACKEND.notificationResponse) this.#notified(Buffer.from(bytes.subarray(from, to)));
   }
@@ -278,6 +322,14 @@ export class ServerConnection {
   #notified(message: Buffer): void {
     if (this.borrower === null) this.onNotification?.(message);
     else this.borrower.onNotification(message);
+  }
+
+  #isFarewell(bytes: Buffer, from: number, to: number): boolean {
+    const words = readLastWords(bytes, from, to);
+    if (words === null) return false;
+    this.#fatal = words;
+    this.endsWithOthers = true;
+    return true;
   }
 
   /** What a server sends by itself: notices, parameters that a reload changed, notifications, and its farewell. */
@@ -311,6 +363,9 @@ export class ServerConnection {
   }
 }
 
+/** The answer to a question whose connection is gone. */
+const CLOSED = errorResponse({ severity: 'ERROR', code: '08006', message: 'the connection to the server was lost' });
+
 export function sizeAt(bytes: Buffer, at: number): number {
   return (
     ((bytes[at] as number) << 24) |
@@ -318,21 +373,4 @@ export function sizeAt(bytes: Buffer, at: number): number {
     ((bytes[at + 2] as number) << 8) |
     (bytes[at + 3] as number)
   );
-}
-
-export const LOST_COMMIT = errorResponse({
-  severity: 'ERROR',
-  code: '08007',
-  message: 'it is not known whether the transaction will last: the wait for its standby was cut off',
-  detail: 'The commit is on the primary. When the primary is lost before the standby has it, it is lost as well.',
-  hint: 'Look whether what it did is there before you do it again.',
-});
-
-const WARNING_CODES = /01000|57P01/;
-
-/** SyncRepWaitForLSN (src/backend/replication/syncrep.c) gives the wait up: the name of the routine is in no language. */
-function isLostWait(bytes: Buffer, from: number, to: number): boolean {
-  if (bytes.indexOf('RSyncRepWaitForLSN\0', from, 'latin1') < 0) return false;
-  const fields = readErrorFields(Buffer.from(bytes.subarray(from, to)));
-  return fields?.get('R') === 'SyncRepWaitForLSN' && WARNING_CODES.test(fields.get('C') ?? '');
 }

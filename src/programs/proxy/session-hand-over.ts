@@ -1,6 +1,8 @@
 import { handOver } from '#core/pool/hand-over.ts';
+import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { quoteLiteral } from '#sql/quote.ts';
 import type { ClientSession } from './client-session.ts';
+import { refusal } from './refusals.ts';
 import { type ServerConnection, toServers } from './server-connection.ts';
 
 /**
@@ -8,7 +10,10 @@ import { type ServerConnection, toServers } from './server-connection.ts';
  * behind anything else the session waits.
  */
 export function handOverTo(session: ClientSession, server: ServerConnection): void {
-  const { settings, certain, statements } = handOver(server.session, session.state);
+  const before = server.session;
+  const strange = server.strange !== null && server.strange !== session;
+  const { settings, certain, statements } = handOver(before, session.state, strange);
+  if (strange) server.strange = null;
   const { stats } = session.home;
   server.session = session.state;
   if (settings !== '') {
@@ -18,12 +23,30 @@ export function handOverTo(session: ClientSession, server: ServerConnection): vo
       onDone: (error) => {
         stats.handOvers += 1;
         stats.latency.handOver.observe((performance.now() - askedAt) * 1000);
-        session.handedOver(server, error);
+        handedOver(session, server, error, before);
       },
     });
   }
   for (const text of statements) server.ask(text, { onDone: () => {} });
   if (!certain) toServers.flush();
+}
+
+/** The answer, which the session may have waited for. */
+function handedOver(session: ClientSession, server: ServerConnection, error: Buffer | null, before: SessionState): void {
+  const waited = session.handingOver;
+  session.handingOver = false;
+  if (error === null) {
+    if (session.server !== server) return;
+    session.report(server);
+    if (waited) session.messages.resume();
+    return;
+  }
+  if (waited) session.leave(server);
+  server.close('the settings of a session could not be restored on it');
+  if (!waited) return;
+  // What another session left there may be in the way; on a new connection it is its own.
+  if (before !== EMPTY_STATE) session.messages.resume();
+  else session.messages.refuse(refusal('stateLost', error));
 }
 
 /**

@@ -1,9 +1,10 @@
 import { PIN } from '#core/pool/pins.ts';
+import { EFFECT } from '#sql/effects.ts';
 import { quoteIdentifier } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import { MARKER } from './notifications.ts';
-import { type ServerConnection, toClients } from './server-connection.ts';
+import { type ServerConnection, toClients, toServers } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const MOVE_AGAIN_MS = 1000;
@@ -15,8 +16,10 @@ export class SessionListening {
   here: readonly string[] = [];
   isMoving = false;
   /** Everything behind it is delivered by the shared listener; with an empty name it has been met. */
-  marker: { readonly channel: string; readonly met: () => void } | null = null;
+  marker: { readonly channel: string; readonly met: () => void; readonly missed: () => void } | null = null;
   readonly #session: ClientSession;
+  /** Channels of the shared listener that the server was told of: the next probe says which of them are left. */
+  #back: readonly string[] | null = null;
   /** Notifications that came in the midst of a large row. */
   #late: Buffer[] = [];
 
@@ -26,6 +29,11 @@ export class SessionListening {
 
   /** A probe has seen these channels. */
   found(channels: readonly string[]): void {
+    const gone = this.#back?.filter((channel) => !channels.includes(channel)) ?? [];
+    this.#back = null;
+    if (gone.length > 0) this.#session.home.watch.notifications.unsubscribe(this.#session, new Set(gone));
+    // The session has unlistened meanwhile, and with that the marker is not heard any more.
+    if (this.marker !== null && this.marker.channel !== '' && !channels.includes(this.marker.channel)) this.marker.missed();
     this.here = channels.filter((channel) => !channel.startsWith(MARKER));
     if (this.here.length > 0) this.#session.pins |= PIN.listening;
     else if (!this.isMoving) this.#session.pins &= ~PIN.listening;
@@ -36,7 +44,7 @@ export class SessionListening {
     const channel = readNotification(message)?.channel ?? '';
     if (channel === this.marker?.channel) {
       this.marker.met();
-      this.marker = { channel: '', met: () => {} };
+      this.marker = { channel: '', met: () => {}, missed: () => {} };
     } else if (
       !channel.startsWith(MARKER) &&
       this.marker?.channel !== '' &&
@@ -71,10 +79,24 @@ export class SessionListening {
       this.isMoving = false;
       this.marker = null;
       if (session.server !== server) return;
+      if (error !== null && this.here.length === 0) return this.#stop(server);
       if (error !== null) return void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
       if (this.here.length === 0) session.pins &= ~PIN.listening;
       session.releaseIfFree();
     });
+  }
+
+  /** Nothing is left to be moved. */
+  #stop(server: ServerConnection): void {
+    server.ask('UNLISTEN *', {
+      onDone: () => {
+        const session = this.#session;
+        if (session.server !== server) return;
+        if (this.here.length === 0) session.pins &= ~PIN.listening;
+        session.releaseIfFree();
+      },
+    });
+    toServers.flush();
   }
 
   /** The server is asked what the session listens to (pg_listening_channels): what the shared listener does for it has to be there. */
@@ -83,12 +105,19 @@ export class SessionListening {
     if (session.server?.status !== TRANSACTION.idle) return;
     const channels = session.home.watch.notifications.channelsOf(session).filter((channel) => !channel.startsWith(MARKER));
     const sql = channels.map((channel) => `LISTEN ${quoteIdentifier(channel)}`).join('; ');
-    if (channels.length > 0) session.server.ask(sql, { onDone: () => {} });
+    if (channels.length === 0) return;
+    session.traces.effects |= EFFECT.listen;
+    session.server.ask(sql, {
+      onDone: (error) => {
+        this.#back = error === null ? channels : null;
+      },
+    });
   }
 
   /** With its connection. */
   lost(): void {
     this.marker = null;
     this.here = [];
+    this.#back = null;
   }
 }

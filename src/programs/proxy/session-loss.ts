@@ -1,3 +1,5 @@
+import { PIN } from '#core/pool/pins.ts';
+import { EFFECT } from '#sql/effects.ts';
 import { commandComplete, errorResponse, readyForQuery } from '#wire/encode-backend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import type { ClientSession } from './client-session.ts';
@@ -40,7 +42,8 @@ export class SessionLoss {
   of(server: ServerConnection, why: string): void {
     const session = this.#session;
     const inside = server.status !== TRANSACTION.idle;
-    const groups = server.expected.filter((group) => group.question === null);
+    const unanswered = server.expected.filter((group) => group.question === null);
+    const groups = server.confirming === null ? unanswered : [server.confirming, ...unanswered];
     if (groups.length > 0 || inside) {
       const canRepeat = !inside && this.#isLostWithOthers(server) && session.inFlight.isWhole;
       if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat(groups);
@@ -54,7 +57,7 @@ export class SessionLoss {
    * it is the read that may end its server, and must not end them all.
    */
   #isLostWithOthers(server: ServerConnection): boolean {
-    return this.#lostAt === 0 || server.openedAt < this.#lostAt;
+    return this.#lostAt === 0 || server.endsWithOthers || server.openedAt < this.#lostAt;
   }
 
   #repeat(groups: readonly Group[]): void {
@@ -130,4 +133,12 @@ function kindOf(group: Group, inside: boolean): RefusalKind {
   if (inside) return (group.flags & GROUP.ends) !== 0 ? 'outcomeUnknown' : 'transactionLost';
   if ((group.flags & GROUP.begins) !== 0 && (group.flags & GROUP.ends) === 0) return 'transactionLost';
   return (group.flags & GROUP.reads) !== 0 ? 'readLost' : 'outcomeUnknown';
+}
+
+/** What a text says that it leaves in its session; what its functions may leave besides is no reason to end it. */
+const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
+
+/** Something is tied to the connection, or what its last transaction left behind was still being read. */
+export function losesState({ pins, probing, probed }: ClientSession): boolean {
+  return (pins & ~PIN.listening) !== 0 || (probing && (probed & STATE) !== 0);
 }

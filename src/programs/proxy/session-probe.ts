@@ -1,11 +1,12 @@
-import { handOver } from '#core/pool/hand-over.ts';
 import { PIN } from '#core/pool/pins.ts';
 import { type Found, probeFor } from '#core/pool/probe.ts';
 import type { SessionState } from '#core/pool/session-state.ts';
 import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
-import type { ServerConnection } from './server-connection.ts';
+import type { Statement } from './prepared-on-server.ts';
+import { type ServerConnection, toServers } from './server-connection.ts';
+import { handOverTo } from './session-hand-over.ts';
 
 /**
  * Asks a server connection what the transaction that has just ended left on it. The client is not kept waiting; nobody else gets the
@@ -16,9 +17,13 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   const traces = session.traces.take();
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
   if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
-  const probe = probeFor(traces, session.pins, session.login, home.watch.settingsBeside(traces.settings));
+  const settings = home.watch.settingsBeside(traces.settings);
+  const probe = probeFor(traces, session.state, session.pins, session.login, settings);
+  if ((traces.effects & (EFFECT.code | EFFECT.unnamed)) !== 0) server.strange = session;
   home.stats.probes += 1;
   session.probing = true;
+  session.probed = traces.effects;
+  const held = server.prepared.all();
   let row: readonly (string | null)[] | undefined;
   server.ask(probe.sql, {
     onRow: (message) => {
@@ -27,9 +32,12 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
     onDone: (error) => {
       session.probing = false;
       if (session.server !== server) return;
-      const found = error === null && row !== undefined ? probe.read(row, session.state, session.pins, home.states) : undefined;
+      const found = error === null && row !== undefined ? probe.read(row, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
-      else learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
+      else {
+        checkPrepared(session, server, held, found.ofProtocol);
+        learn(session, server, { ...found, pins: found.pins & ~PIN.unreadable });
+      }
       session.releaseIfFree();
       // Names that it has read about may be waited for.
       session.messages.resume();
@@ -37,15 +45,26 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   });
 }
 
+/** Code may have deallocated what is prepared there for everybody, this session's own included. */
+function checkPrepared(session: ClientSession, server: ServerConnection, held: readonly Statement[], count: number | null): void {
+  // The unnamed statement is none of them.
+  if (count === null || count === held.length) return;
+  if (count !== 0) server.retired = true;
+  else for (const statement of held) server.prepared.delete(statement);
+  if (count === 0) session.preparing.clear();
+}
+
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
   const { home } = session;
-  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away. Empty: that was it.
+  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away.
   const name = session.initial.settings.get('application_name');
-  const isKept = name === undefined || (state.settings.get('application_name') ?? '') !== '';
+  const isKept = name === undefined || state.settings.has('application_name');
   const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
-  if (restored !== state) server.ask(handOver(state, restored).settings, { onDone: () => session.report(server) });
-  server.session = restored;
+  server.session = state;
   session.state = restored;
+  if (restored !== state) handOverWhenFree(session, server);
+  // DISCARD ALL leaves the seed as it is; nobody else is to foresee his random numbers by it.
+  if ((session.pins & PIN.seed) !== 0 && (pins & PIN.seed) === 0) server.retired = true;
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = withPrepared(session.pins, pins, state);
@@ -57,4 +76,14 @@ function withPrepared(before: number, after: number, { prepared }: SessionState)
   if (prepared.size === 0) return after & ~PIN.prepared;
   const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
   return ends ? after | PIN.prepared : after;
+}
+
+/** The client may have gone on meanwhile, and be in the midst of a group. */
+function handOverWhenFree(session: ClientSession, server: ServerConnection): void {
+  void session.whenFree().then(() => {
+    if (session.server !== server || server.session === session.state) return;
+    handOverTo(session, server);
+    toServers.flush();
+    return session.whenFree().then(() => session.releaseIfFree());
+  });
 }

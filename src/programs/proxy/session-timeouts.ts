@@ -1,7 +1,7 @@
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
 import { EFFECT } from '#sql/effects.ts';
 import type { ClientSession } from './client-session.ts';
-import { GROUP } from './group.ts';
+import { GROUP, type Group } from './group.ts';
 import { refusal } from './refusals.ts';
 import type { ServerConnection } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
@@ -43,4 +43,11 @@ export function mayCancel(session: ClientSession): boolean {
 function hidesWarnings({ state, traces }: ClientSession): boolean {
   const level = state.settings.get('client_min_messages') ?? '';
   return level === 'error' || (traces.effects & EFFECT.messages) !== 0;
+}
+
+/** The group may have committed something, and whether that lost its standby would not be said by the server. */
+export function commitsUnseen(session: ClientSession, group: Group): boolean {
+  const { traces } = session;
+  const wrote = traces.wrote || (traces.effects & EFFECT.code) !== 0;
+  return wrote && (group.flags & GROUP.reads) === 0 && hidesWarnings(session);
 }

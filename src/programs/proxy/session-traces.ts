@@ -10,13 +10,18 @@ export class SessionTraces implements Traces {
   allSettings = false;
   /** Channels that UNLISTEN named, applied when the transaction has committed. */
   unlisten: Set<string> | 'all' | null = null;
-  rolledBack = false;
+  /** Something that may have a commit record of its own. */
+  wrote = false;
   /** RESET may have taken the session's own application_name away. */
   resetsName = false;
+  unsure = false;
+  /** RESET ALL or DISCARD ALL, by itself. */
+  resetsAll = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
     this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects;
+    this.wrote ||= (facts.effects & EFFECT.writes) !== 0 && (facts.statements !== 1 || !WITHOUT_COMMIT.has(facts.command));
     if ((facts.effects & SPECIAL) === 0) return;
     if (facts.settings.length > 0) {
       if (this.settings === NONE) this.settings = new Set();
@@ -29,7 +34,10 @@ export class SessionTraces implements Traces {
       this.unlisten ??= new Set();
       for (const channel of facts.unlisten) this.unlisten.add(channel);
     }
-    this.rolledBack = facts.command === 'rollback' || facts.command === 'abort';
+    this.unsure ||= facts.statements !== 1 || (facts.command !== 'set' && facts.command !== 'select');
+    this.resetsAll = facts.statements === 1 && facts.allSettings && (facts.command === 'reset' || facts.command === 'discard');
+    // To a savepoint as well: what came before that may stay, and is heard on.
+    if ((facts.effects & EFFECT.rollsBack) !== 0) this.unlisten = null;
   }
 
   /** The server has to be asked before anybody else gets the connection. */
@@ -37,6 +45,12 @@ export class SessionTraces implements Traces {
     // A statement_timeout of the session's own may have cut the last probe off.
     if ((pins & PIN.unreadable) !== 0) return true;
     return (this.effects & (pins === 0 ? PROBED : PROBED | UNPINNING)) !== 0;
+  }
+
+  /** An error came: what was named may not be so. */
+  failed(): void {
+    this.unsure = true;
+    this.unlisten = null;
   }
 
   take(): SessionTraces {
@@ -51,11 +65,19 @@ export class SessionTraces implements Traces {
     this.settings = NONE;
     this.allSettings = false;
     this.unlisten = null;
-    this.rolledBack = false;
+    this.wrote = false;
     this.resetsName = false;
+    this.unsure = false;
+    this.resetsAll = false;
   }
 }
 
-const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval;
+/** Commands that write nothing; COMMIT and ROLLBACK may be of a prepared transaction. */
+const WITHOUT_COMMIT: ReadonlySet<string> = new Set([
+  ...['set', 'reset', 'show', 'begin', 'start', 'savepoint', 'release', 'discard', 'deallocate', 'listen', 'unlisten'],
+  ...['fetch', 'move', 'close'],
+]);
+
+const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed;
 const NONE: Set<string> = new Set();
 const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;

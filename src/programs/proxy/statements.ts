@@ -5,19 +5,24 @@ import { readStatement } from '#sql/read-statement.ts';
 import { renameParse } from '#wire/rename-statement.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 
-/** Texts that are remembered beyond the clients that use them. */
-const MAX_KNOWN = 10_000;
-const MAX_KNOWN_BYTES = 64 * 2 ** 20;
+/** Texts that are remembered beyond the clients that use them, by number, by their bytes in all, and by the bytes of one. */
+const MOST_KNOWN = 10_000;
+const MOST_BYTES = 32 * 2 ** 20;
+const LONGEST_BYTES = 64 * 1024;
 
 /** Every text that clients of one database and role prepare under a name, once. */
 export class Statements {
   readonly #known = new Map<string, Statement>();
-  #knownBytes = 0;
   #lastId = 0;
+  #bytes = 0;
 
   /** Whoever prepares its text from now on gets another one. */
   forget(statement: Statement): void {
-    for (const [key, known] of this.#known) if (known === statement) this.#drop(key);
+    for (const [key, known] of this.#known) {
+      if (known !== statement) continue;
+      this.#known.delete(key);
+      this.#bytes -= known.message.length;
+    }
   }
 
   /**
@@ -41,16 +46,29 @@ export class Statements {
     const textEnd = renamed.indexOf(0, textStart);
     const facts = readStatement(renamed, textStart, textEnd, hazards);
     const nameBytes = Buffer.from(`${name}\0`);
-    const statement: Statement = { id, name, nameBytes, message: renamed, textStart, textEnd, facts, readBy: hazards };
-    this.#knownBytes += key.length;
-    while (this.#known.size > 0 && (this.#known.size >= MAX_KNOWN || this.#knownBytes > MAX_KNOWN_BYTES))
-      this.#drop(this.#known.keys().next().value as string);
-    this.#known.set(key, statement);
+    const statement: Statement = {
+      id,
+      name,
+      nameBytes,
+      message: renamed,
+      textStart,
+      textEnd,
+      accepted: false,
+      facts,
+      readBy: hazards,
+    };
+    if (message.length <= LONGEST_BYTES) this.#remember(key, statement);
     return statement;
   }
 
-  #drop(key: string): void {
-    if (this.#known.delete(key)) this.#knownBytes -= key.length;
+  #remember(key: string, statement: Statement): void {
+    this.#known.set(key, statement);
+    this.#bytes += statement.message.length;
+    for (const [oldest, forgotten] of this.#known) {
+      if (this.#known.size <= MOST_KNOWN && this.#bytes <= MOST_BYTES) return;
+      this.#known.delete(oldest);
+      this.#bytes -= forgotten.message.length;
+    }
   }
 }
 
