@@ -171,8 +171,8 @@ test('to the servers: encrypted, and only to those whose certificate is good', a
   const { rows } = await other.query("SELECT repeat('x', 3000000) AS x, length($1) AS given", ['y'.repeat(3_000_000)]);
   expect([rows[0].x.length, rows[0].given]).toEqual([3_000_000, 3_000_000]);
   await other.end();
-  const misled = await front.proxy({ timeouts: { waitMs: 500 }, serverTls: () => ({ ca: second.certificate }) });
-  expect(await misled.attempt(login)).toContain('08006');
+  const misled = await front.proxy({ timeouts: { holdMs: 500 }, serverTls: () => ({ ca: second.certificate }) });
+  expect(await misled.attempt(login)).toContain('57P03');
 });
 
 test('large results and parameters through TLS on both sides', async () => {
