@@ -1,21 +1,11 @@
 // The protocol's edges: each script is spoken to PostgreSQL and through the proxy, and every answer is compared.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readErrorFields } from '#wire/decode-backend.ts';
-import {
-  bind,
-  close,
-  describe as describeMessage,
-  execute,
-  flush,
-  parse,
-  query,
-  startupMessage,
-  sync,
-} from '#wire/encode-frontend.ts';
+import { bind, close, describe as describeMessage, execute, flush, parse, query, sync } from '#wire/encode-frontend.ts';
 import { cString, frame, int16, int32 } from '#wire/frame.ts';
 import { BACKEND, FRONTEND } from '#wire/message-types.ts';
 import type { Login } from '../support/plain-server.ts';
-import { Front, type ProxyInFront, until } from '../support/proxy-front.ts';
+import { Front, type ProxyInFront } from '../support/proxy-front.ts';
 import { RawClient } from '../support/raw-client.ts';
 
 let front: Front;
@@ -318,93 +308,4 @@ test('two clients with the same scripts at once on one server connection', async
       speaker.client.destroy();
     }
   }
-});
-
-test('a client that sends byte by byte', async () => {
-  const client = await connect(proxy.port);
-  const trickle = async (bytes: Buffer) => {
-    for (const byte of bytes) {
-      client.socket.write(Buffer.of(byte));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-  };
-  const script = [
-    query('CREATE TEMP TABLE slow (a int)'),
-    ...statement('s', 'SELECT 1'),
-    sync(),
-    query('COPY slow FROM STDIN'),
-    copyData('1\n2\n'),
-    copyDone(),
-    query('TABLE slow'),
-  ];
-  const sent = trickle(Buffer.concat(script));
-  const heard: string[] = [];
-  for (let i = 0; i < 4; i++) heard.push(...(await client.untilReady()).map(shown));
-  await sent;
-  expect(heard.filter((text) => text.startsWith('C'))).toEqual([
-    'C CREATE TABLE\0',
-    'C SELECT 1\0',
-    'C COPY 2\0',
-    'C SELECT 2\0',
-  ]);
-  client.destroy();
-});
-
-test('protocol 3.2 has long keys for cancels; what is unknown is named', async () => {
-  const asked = async (minor: number, more: readonly (readonly [string, string])[] = []) => {
-    const { socket, channel } = proxy.channel();
-    channel.send(startupMessage([['user', login.user], ['database', 'postgres'], ...more], minor));
-    const first = await channel.next();
-    socket.destroy();
-    return first;
-  };
-  expect((await asked(2))[0]).toBe(BACKEND.authentication);
-  const negotiated = await asked(9, [['_pq_.wish', 'x']]);
-  expect(negotiated[0]).toBe(BACKEND.negotiateProtocolVersion);
-  expect(negotiated.readInt32BE(5)).toBe(0x30002);
-  expect(negotiated.toString('latin1')).toContain('_pq_.wish');
-  expect((await asked(0, [['_pq_.wish', 'x']])).readInt32BE(5)).toBe(0x30000);
-});
-
-test('a COPY that fails while a row is on its way keeps its connection until the row has passed', async () => {
-  const [copier, other] = [await connect(proxy.port), new Speaker(await connect(proxy.port))];
-  copier.send(query('CREATE TEMP TABLE target (a int)'));
-  await copier.untilReady();
-  copier.send(query('DROP TABLE target; CREATE TABLE target (a int)'));
-  await copier.untilReady();
-  copier.send(query('COPY target FROM STDIN'));
-  expect((await copier.next())[0]).toBe(BACKEND.copyInResponse);
-  const large = copyData('9'.repeat(1_000_000));
-  copier.send(copyData('wrong\n'), large.subarray(0, 500_000));
-  const answer = other.say([query('SELECT 1')]);
-  expect(shown(await copier.next())).toContain('C=22P02');
-  await copier.untilReady();
-  copier.send(large.subarray(500_000), copyDone(), query('SELECT 2'));
-  expect((await copier.untilReady()).map(shown)).toContainEqual(expect.stringMatching(/^D .*2$/s));
-  await answer;
-  expect(other.heard).toContainEqual(expect.stringMatching(/^D .*1$/s));
-  // One that leaves with a row half sent takes the connection along.
-  copier.send(query('COPY target FROM STDIN'));
-  expect((await copier.next())[0]).toBe(BACKEND.copyInResponse);
-  copier.send(copyData('wrong\n'), large.subarray(0, 500_000));
-  await copier.untilReady();
-  copier.destroy();
-  await other.say([query('DROP TABLE target'), query('SELECT 3')], 2);
-  expect(other.heard.at(-2)).toBe('C SELECT 1\0');
-  other.client.destroy();
-});
-
-test('a read that is sent again does not mix with the message behind it', async () => {
-  const client = await connect(proxy.port);
-  const next = query('SELECT 7');
-  client.send(query('SELECT pg_sleep(1)'), next.subarray(0, 7));
-  await until(async () => {
-    const [row] = await front.server.sql("SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1)'");
-    await front.server.sql(`SELECT pg_terminate_backend(${row?.pid ?? 'nobody'})`);
-  });
-  const first = (await client.untilReady()).map(shown);
-  client.send(next.subarray(7));
-  expect(first.at(-1)).toBe('Z I');
-  expect((await client.untilReady()).map(shown)).toContainEqual(expect.stringMatching(/^D .*7$/s));
-  client.destroy();
 });

@@ -42,7 +42,7 @@ test('pg_receivewal', async () => {
   });
   try {
     await until(async () => {
-      await front.server.sql('SELECT pg_switch_wal()');
+      await front.server.sql("SELECT pg_logical_emit_message(false, 'a', 'b'), pg_switch_wal()");
       const { readdirSync } = await import('node:fs');
       expect(readdirSync(target).filter((name) => /^[0-9A-F]{24}$/.test(name)).length).toBeGreaterThan(0);
     });

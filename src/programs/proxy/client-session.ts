@@ -74,7 +74,6 @@ export class ClientSession implements Borrower {
   readonly loss: SessionLoss;
   /** A hand-over that may fail is not yet answered. */
   handingOver = false;
-  /** Answered while a large message of the client's was still on its way. */
   #late: Group | null = null;
   probing = false;
   /** What the transaction that is being read back may have done. */
@@ -216,7 +215,6 @@ export class ClientSession implements Borrower {
     // COPY has failed while a row of it was still being passed on.
     if (this.messages.isStreaming) this.#late = group;
     else this.#answered(group);
-    // Names may be settled that a message waits for.
     this.messages.resume();
   }
 
@@ -300,8 +298,8 @@ export class ClientSession implements Borrower {
   /** Nothing of it is under way on its connection, and no transaction is open. */
   get isQuiet(): boolean {
     const { server } = this;
-    if (server === null) return true;
-    return !server.isBusy && this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
+    if (server === null || server.isBusy) return server === null;
+    return this.open === null && server.status === TRANSACTION.idle && !this.messages.isStreaming;
   }
 
   /** A statement that waits for a connection is given up. */

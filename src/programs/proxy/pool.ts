@@ -118,10 +118,8 @@ export class Pool implements SessionHome {
       server.close('a pool without connections needed its place');
       return starving.wake();
     }
-    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit) {
-      server.close('it made room for a session with other startup parameters');
-      return;
-    }
+    if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit)
+      return server.close('it made room for a session with other startup parameters');
     server.idleSince = performance.now();
     const next = this.#canStart ? this.#nextFor(server) : null;
     if (next === null) {
@@ -293,7 +291,6 @@ export class Pool implements SessionHome {
     this.#world.released(this);
   }
 
-  /** Somebody waits for a connection. */
   get wantsMore(): boolean {
     return this.waiting.size + this.#guests.size > 0;
   }
@@ -396,7 +393,7 @@ export class Pool implements SessionHome {
   }
 
   close(): void {
-    if (this.#retry !== null) clearTimeout(this.#retry);
+    clearTimeout(this.#retry ?? undefined);
     for (const server of [...this.servers]) server.close('the proxy ends');
   }
 }
