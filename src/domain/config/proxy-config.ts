@@ -85,7 +85,7 @@ const tls = z.strictObject({
   }),
 });
 
-export const proxyConfigSchema = z.strictObject({
+const proxyConfigSchema = z.strictObject({
   listen: z
     .strictObject({
       host: host.default('127.0.0.1').meta({ description: 'The address that clients reach.' }),

@@ -1,5 +1,5 @@
 /** A bound on what many may keep together. */
-export class MemoryBudget {
+class MemoryBudget {
   readonly #limitBytes: number;
   #usedBytes = 0;
 
