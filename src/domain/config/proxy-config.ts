@@ -90,7 +90,6 @@ const proxyConfigSchema = z.strictObject({
     .strictObject({
       host: host.default('127.0.0.1').meta({ description: 'The address that clients reach.' }),
       port: port.default(6432).meta({ description: 'Its port.' }),
-      socketDir: path.optional().meta({ description: 'Also a Unix socket in this folder, named as PostgreSQL names it.' }),
     })
     .prefault({}),
   limits: limits.prefault({}),
