@@ -41,12 +41,12 @@ test('from the command line alone', () => {
 test('the command line wins over the file, the file over the cluster, the cluster over the defaults', () => {
   writeFileSync(
     config,
-    'source: { kind: servers, servers: ["a:1"], user: x, askEveryMs: 1s }\nlimits: { clients: 5 }\nlisten: { socketDir: /run }\n',
+    'source: { kind: servers, servers: ["a:1"], user: x, askEveryMs: 1s }\nlimits: { clients: 5 }\nlisten: { port: 6433 }\n',
   );
   const settings = new ProxySettings({ config, user: 'y', listen: '[::1]:7000' });
   expect(settings.read()).toMatchObject({
     source: { user: 'y', servers: ['a:1'], askEveryMs: 1000 },
-    listen: { host: '::1', port: 7000, socketDir: '/run' },
+    listen: { host: '::1', port: 7000 },
     limits: { clients: 5, serversPerPool: 20 },
   });
   const shared = settings.share({ limits: { clients: 9, serversPerPool: 3 }, timeouts: { holdMs: 100 } });
