@@ -51,7 +51,7 @@ export interface Found {
   readonly state: SessionState;
   readonly pins: number;
   /** What the session listens to on this connection. */
-  readonly channels: readonly string[];
+  readonly channels: readonly string[] | null;
   /** How many statements the protocol has prepared are there; null: it was not asked. */
   readonly ofProtocol: number | null;
 }
@@ -96,8 +96,8 @@ export function probeFor(traces: Traces, before: SessionState, pins: number, log
       ? "(SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.pid = pg_catalog.pg_backend_pid())"
       : 'NULL',
     asks(EFFECT.cursors, PIN.cursors) ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors c WHERE c.is_holdable)' : 'NULL',
-    asks(EFFECT.listen | EFFECT.unlisten)
-      ? inUtf8('(SELECT pg_catalog.json_agg(c) FROM pg_catalog.pg_listening_channels() c)')
+    asks(EFFECT.listen | EFFECT.unlisten, PIN.listening)
+      ? inUtf8("(SELECT coalesce(pg_catalog.json_agg(c), '[]') FROM pg_catalog.pg_listening_channels() c)")
       : 'NULL',
     view ? privileged(login) : 'NULL',
     asks(EFFECT.prepared) ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements p WHERE NOT p.from_sql)' : 'NULL',
@@ -189,7 +189,8 @@ function read({ row, before, pinned, states, effects, all, listed, login }: Read
   return {
     state: states.intern(settings, statements),
     pins,
-    channels: listOf(channels),
+    // Not asked is not the same as none.
+    channels: typeof channels === 'string' ? listOf(channels) : null,
     ofProtocol: typeof ofProtocol === 'string' ? Number(ofProtocol) : null,
   };
 }

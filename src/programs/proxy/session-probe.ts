@@ -68,7 +68,7 @@ function learn(session: ClientSession, server: ServerConnection, { state, pins, 
   // Its local buffers are sized for good by the first temporary table.
   if ((session.pins & PIN.temporary) !== 0 && (pins & PIN.temporary) === 0) server.retired = true;
   session.pins = withPrepared(session.pins, pins, state);
-  session.listening.found(channels);
+  if (channels !== null) session.listening.found(channels);
 }
 
 /** What PREPARE made while there were temporary tables may name them, and cannot be made again elsewhere when they are gone. */
