@@ -51,6 +51,7 @@ export class ClientMessages {
   #streaming = 0;
   #dropping = false;
   #running = false;
+  #isPaused = false;
   /** Bytes that the budget has been told of. */
   #countedBytes = 0;
 
@@ -104,7 +105,8 @@ export class ClientMessages {
     const bytes = this.#held.length === 1 ? (this.#held[0] as Buffer) : Buffer.concat(this.#held);
     this.#held = [];
     this.#heldBytes = 0;
-    this.#session.socket.resume();
+    if (this.#isPaused) this.#session.socket.resume();
+    this.#isPaused = false;
     this.#consume(bytes, bytes.length);
     if (this.#countedBytes > 0) this.#count();
   }
@@ -143,7 +145,9 @@ export class ClientMessages {
     if (from === to) return;
     this.#held.push(Buffer.from(bytes.subarray(from, to)));
     this.#heldBytes += to - from;
-    if (this.#heldBytes > this.#aheadBytes) this.#session.socket.pause();
+    if (this.#heldBytes <= this.#aheadBytes) return;
+    this.#isPaused = true;
+    this.#session.socket.pause();
   }
 
   #consume(bytes: Buffer, length: number): void {
