@@ -42,9 +42,9 @@ test('a process is alive by pid and start time; another start time is another pr
 });
 
 test('a zombie is dead', async () => {
-  // The shell's child ends at once and is never waited for, because the shell became `sleep`.
+  // The shell's child ends when the shell has become `sleep`, which never waits for it; before that the shell might.
   const directory = temporaryDirectory();
-  const parent = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 1000'], {
+  const parent = spawn('sh', ['-c', "sh -c 'until grep -q sleep /proc/$PPID/comm; do :; done' & echo $!; exec sleep 1000"], {
     cwd: directory,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
