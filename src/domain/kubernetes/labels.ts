@@ -1,0 +1,15 @@
+export const API_GROUP = 'matriarch.dev';
+
+export const LABEL = {
+  /** The name of the cluster; on every object of one. */
+  cluster: `${API_GROUP}/cluster`,
+  /** `postgresql` or `proxy`; on pods. */
+  component: `${API_GROUP}/component`,
+  /** `primary` or `replica`; on members' pods, set by the agents. */
+  role: `${API_GROUP}/role`,
+} as const;
+
+export const ANNOTATION = {
+  /** What a member says of itself in the store; on its own pod. */
+  member: `${API_GROUP}/member`,
+} as const;

@@ -1,0 +1,22 @@
+/** Paths and ports inside the pods of a cluster. */
+export const POD = {
+  /** Owner of every process, and group of the volumes (`fsGroup`). */
+  uid: 1001,
+  gid: 1001,
+  /** The volume: `data/`, the promise, logs. */
+  memberDir: '/var/lib/matriarch',
+  /** In memory, for sockets and the TLS files as PostgreSQL wants them. */
+  runDir: '/run/matriarch',
+  /** Mounts of `NAME-config`, `NAME-member-tls` or `NAME-proxy-tls`, and one folder a Secret of a login. */
+  configDir: '/etc/matriarch/config',
+  tlsDir: '/etc/matriarch/tls',
+  secretsDir: '/etc/matriarch/secrets',
+  postgresPort: 5432,
+  apiPort: 7432,
+  /** HTTP without secrets: probes and metrics. */
+  healthPort: 8080,
+  proxyPort: 6432,
+  metricsPort: 9127,
+  /** Environment variables, by the downward API but for the cluster. */
+  env: { cluster: 'MATRIARCH_CLUSTER', podName: 'POD_NAME', podIp: 'POD_IP', namespace: 'POD_NAMESPACE' },
+} as const;
