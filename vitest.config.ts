@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 // Tiers by suffix: x.test.ts is pure, x.pg.test.ts starts PostgreSQL, x.cluster.test.ts starts whole clusters; x.etcd.test.ts starts
-// etcd and x.machines.test.ts networks of machines, which `npm run test:machines` has installed.
+// etcd and x.machines.test.ts networks of machines, which `npm run test:machines` has installed. x.kube.test.ts starts an API server of
+// its own (KUBEBUILDER_ASSETS) and x.node.test.ts runs pods on the cluster of KUBECONFIG.
 // One tier after the other: a whole cluster needs the machine for itself.
 const exclude = ['**/node_modules/**'];
 /**
@@ -17,7 +18,7 @@ export default defineConfig({
         test: {
           name: 'pure',
           include: ['**/*.test.ts'],
-          exclude: [...exclude, '**/*.{pg,cluster,etcd,machines}.test.ts'],
+          exclude: [...exclude, '**/*.{pg,cluster,etcd,machines,kube,node}.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -77,6 +78,30 @@ export default defineConfig({
           hookTimeout: 120_000,
           fileParallelism: false,
           sequence: { groupOrder: 5 },
+        },
+      },
+      {
+        test: {
+          name: 'kube',
+          retry,
+          include: ['**/*.kube.test.ts'],
+          exclude,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 6 },
+        },
+      },
+      {
+        test: {
+          name: 'node',
+          retry,
+          include: ['test/kubernetes/**/*.node.test.ts'],
+          exclude,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 7 },
         },
       },
     ],
