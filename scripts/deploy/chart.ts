@@ -92,7 +92,11 @@ function loosened(schema: unknown): unknown {
   const { unit, intOrString, preserve: _, listMapKey: __, example: ___, ...rest } = schema as Readonly<Record<string, unknown>>;
   if (unit !== undefined || intOrString === true) {
     const { description, default: standard } = rest;
-    return { ...(description ? { description } : {}), ...(standard === undefined ? {} : { default: standard }), type: ['string', 'number'] };
+    return {
+      ...(description ? { description } : {}),
+      ...(standard === undefined ? {} : { default: standard }),
+      type: ['string', 'number'],
+    };
   }
   return Object.fromEntries(Object.entries(rest).map(([key, value]) => [key, loosened(value)]));
 }

@@ -42,7 +42,10 @@ export function parameterStep(wanted: ClusterConfig, members: readonly MemberFac
   const kept = raised.length > 0 ? lowered : calm ? [] : lowering;
   if (kept.length === 0) return { config: wanted, lowering, midway: lowered.length > lowering.length };
   const others = Object.entries(wanted.postgresql.parameters).filter(([key]) => !kept.includes(key.toLowerCase()));
-  const parameters = { ...Object.fromEntries(others), ...Object.fromEntries(kept.map((name) => [name, String(Math.max(...inForce(name)))])) };
+  const parameters = {
+    ...Object.fromEntries(others),
+    ...Object.fromEntries(kept.map((name) => [name, String(Math.max(...inForce(name)))])),
+  };
   const config = { ...wanted, postgresql: { ...wanted.postgresql, parameters } };
   return { config, lowering: [], midway: lowered.some((name) => !kept.includes(name)) };
 }

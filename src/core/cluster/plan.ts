@@ -54,7 +54,11 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
     ...(disruption.action === null ? [] : [disruption.action]),
   ];
   const superfluous = leftovers(wanted, objects);
-  return { actions: [...actions, ...superfluous], waitingFor: disruption.waitingFor ?? scale.waitingFor, refused: storage.refused };
+  return {
+    actions: [...actions, ...superfluous],
+    waitingFor: disruption.waitingFor ?? scale.waitingFor,
+    refused: storage.refused,
+  };
 }
 
 function applications(wanted: readonly KubeObject[], live: readonly KubeObject[], but: string | undefined): readonly Action[] {

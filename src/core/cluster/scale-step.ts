@@ -37,7 +37,8 @@ export function scaleStep({ cluster, present, members, observed, held }: ScaleQu
   const staying = members.filter(({ ordinal }) => ordinal < wanted);
   const broken = members.filter((member) => member !== leaving && !isWell(member)).map((member) => member.name);
   if (broken.length > 0 || staying.length < wanted) return waiting(`${broken.join(', ') || 'pods'} before a member leaves`);
-  if (leaving?.name !== observed.leader?.member) return { ...none, replicas: present - 1, waitingFor: `${present - wanted} members to leave` };
+  if (leaving?.name !== observed.leader?.member)
+    return { ...none, replicas: present - 1, waitingFor: `${present - wanted} members to leave` };
   const [to] = [...staying].sort((one, other) => (one.view?.lagBytes ?? Infinity) - (other.view?.lagBytes ?? Infinity));
   if (leaving === undefined || to === undefined) return waiting('members');
   const because = `${leaving.name} leads and is to leave`;

@@ -1,7 +1,7 @@
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
-import { labelsOf } from '../object.ts';
 import type { Action } from '../action.ts';
 import { fieldsOf, ordinalOf } from '../member-facts.ts';
+import { labelsOf } from '../object.ts';
 import type { MemberView, Observed } from '../observed.ts';
 import { ORDERED_PARAMETERS } from '../ordered-parameters.ts';
 
@@ -17,7 +17,10 @@ interface ModelMember {
   broken: boolean;
 }
 
-const DEFAULTS = { ...Object.fromEntries(Object.entries(ORDERED_PARAMETERS).map(([name, value]) => [name, String(value)])), shared_buffers: '128MB' };
+const DEFAULTS = {
+  ...Object.fromEntries(Object.entries(ORDERED_PARAMETERS).map(([name, value]) => [name, String(value)])),
+  shared_buffers: '128MB',
+};
 const key = ({ kind, metadata }: KubeObject) => `${kind}/${metadata.name}`;
 
 /**
@@ -42,10 +45,14 @@ export class ModelCluster {
 
   observe(): Observed {
     const pods = [...this.members].map(([name, member]) => this.#pod(name, member));
-    const claims = [...this.claims].map(([name, size]) => this.#object('v1', 'PersistentVolumeClaim', name, { spec: request(size) }));
+    const claims = [...this.claims].map(([name, size]) =>
+      this.#object('v1', 'PersistentVolumeClaim', name, { spec: request(size) }),
+    );
     return {
       objects: [...this.objects.values(), ...pods, ...claims],
-      views: Object.fromEntries([...this.members].filter(([, { broken }]) => !broken).map(([name, member]) => [name, this.#view(name, member)])),
+      views: Object.fromEntries(
+        [...this.members].filter(([, { broken }]) => !broken).map(([name, member]) => [name, this.#view(name, member)]),
+      ),
       leader: this.primary === undefined ? null : { member: this.primary, epoch: this.epoch, timeline: this.epoch },
       known: [...this.known],
       config: null,
@@ -90,7 +97,10 @@ export class ModelCluster {
     const set = this.objects.get(`StatefulSet/${this.#name}`);
     if (set === undefined) return;
     const replicas = Number(fieldsOf(set.spec).replicas);
-    this.objects.set(key(set), { ...set, status: { observedGeneration: set.metadata.generation, updateRevision: this.revision } });
+    this.objects.set(key(set), {
+      ...set,
+      status: { observedGeneration: set.metadata.generation, updateRevision: this.revision },
+    });
     for (const [name, { ordinal }] of [...this.members])
       if (ordinal >= replicas) {
         if (name === this.primary) throw new Error(`${name} leads and is scaled away`);
@@ -115,11 +125,19 @@ export class ModelCluster {
 
   #apply(object: KubeObject): void {
     const old = this.objects.get(key(object));
-    if (old !== undefined && object.kind === 'StatefulSet' && JSON.stringify(templateOfClaims(old)) !== JSON.stringify(templateOfClaims(object)))
+    if (
+      old !== undefined &&
+      object.kind === 'StatefulSet' &&
+      JSON.stringify(templateOfClaims(old)) !== JSON.stringify(templateOfClaims(object))
+    )
       throw new Error('the template of claims cannot be changed');
     this.#generation += 1;
     const status = old?.status;
-    this.objects.set(key(object), { ...object, metadata: { ...object.metadata, generation: this.#generation }, ...(status === undefined ? {} : { status }) });
+    this.objects.set(key(object), {
+      ...object,
+      metadata: { ...object.metadata, generation: this.#generation },
+      ...(status === undefined ? {} : { status }),
+    });
   }
 
   #switchover(from: string, to: string): void {
@@ -137,14 +155,16 @@ export class ModelCluster {
       member.revision = this.revision;
       member.broken = false;
     }
-    if (name === this.primary && this.members.size > 1 && anew) throw new Error(`${name} leads and is replaced without a switchover`);
+    if (name === this.primary && this.members.size > 1 && anew)
+      throw new Error(`${name} leads and is replaced without a switchover`);
     this.#start(name);
   }
 
   #takeAway(name: string): void {
     const others = [...this.members].filter(([one, { startsIn, broken }]) => one !== name && (startsIn > 0 || broken));
     const down = this.#member(name).startsIn > 0 || this.#member(name).broken;
-    if (!down && others.length > 0) throw new Error(`${name} is taken away while ${others.map(([one]) => one).join(', ')} is down`);
+    if (!down && others.length > 0)
+      throw new Error(`${name} is taken away while ${others.map(([one]) => one).join(', ')} is down`);
     this.disrupted.push(name);
   }
 
@@ -161,7 +181,9 @@ export class ModelCluster {
 
   #configured(): Readonly<Record<string, string>> {
     const text = fieldsOf(this.objects.get(`ConfigMap/${this.#name}-config`)?.data)['cluster.yaml'];
-    return text === undefined ? {} : (JSON.parse(String(text)) as { postgresql: { parameters: Record<string, string> } }).postgresql.parameters;
+    return text === undefined
+      ? {}
+      : (JSON.parse(String(text)) as { postgresql: { parameters: Record<string, string> } }).postgresql.parameters;
   }
 
   #member(name: string): ModelMember {
@@ -199,4 +221,3 @@ function request(storage: string) {
 function templateOfClaims(set: KubeObject) {
   return fieldsOf((fieldsOf(set.spec).volumeClaimTemplates as readonly unknown[])[0]);
 }
-
