@@ -28,7 +28,9 @@ import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
+import { openPodLabels } from './pod-labels.ts';
 import { ProxyDesk } from './proxy-desk.ts';
+import { publishEveryMs } from './publish-interval.ts';
 import { toJson } from './record-json.ts';
 import type { Served } from './routes.ts';
 import { Runner } from './runner.ts';
@@ -75,9 +77,17 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     log: (line) => log.info('postgres', line),
   };
   const server = createPostgresServer(options);
+  const podLabels = await openPodLabels(config, log);
   const onDisk = await promiseFile.read();
   const initial = initialState({
-    self: { name: config.name, host: config.host, port: config.port, tags: config.tags, run: randomUUID() },
+    self: {
+      name: config.name,
+      host: config.host,
+      port: config.port,
+      tags: config.tags,
+      run: randomUUID(),
+      publishEveryMs: publishEveryMs(config.store.kind),
+    },
     config: haSettings(dynamic),
     promise: onDisk?.epoch ?? 0,
     // Without a promise file nothing that this data once confirmed is known to count: it starts a life of its own.
@@ -87,7 +97,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     wall: new Date().toISOString(),
   });
   const socketDir = layoutOf(options).socketDir;
-  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
+  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, podLabels, initial, socketDir };
 }
 
 /** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
@@ -95,7 +105,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, checker, log, signal } = options;
   const clock = () => performance.now();
   const parts = await openParts(options);
-  const { paths, certificates, store, dynamic, promiseFile, secrets, server, initial, socketDir } = parts;
+  const { paths, certificates, store, dynamic, promiseFile, secrets, server, podLabels, initial, socketDir } = parts;
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
@@ -108,6 +118,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     onStep: (state, because) => {
       face.seen(state, because, (role) => watchmen.setRole(role));
       proxies.seen(state);
+      podLabels?.seen(state);
     },
   });
   const lookup = (role: string, database: string) => server.lookup(role, database);
@@ -164,7 +175,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   links.close();
   proxies.close();
   await watchmen.stop(signal.aborted);
-  for (const part of [server, store, checker]) await part.close();
+  for (const part of [server, store, checker, podLabels]) await part?.close();
 }
 
 function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {
