@@ -42,7 +42,7 @@ function parse(text: string): Node[] {
 
 function render(nodes: readonly Node[], scope: Fields): string {
   return nodes
-    .map((node) => (typeof node === 'string' ? node : 'text' in node ? valueOf(node.text, scope) : renderBlock(node, scope)))
+    .map((node) => (typeof node === 'string' ? node : 'text' in node ? fillIn(node.text, scope) : renderBlock(node, scope)))
     .join('');
 }
 
@@ -55,7 +55,7 @@ function renderBlock({ head, body, otherwise = [] }: Block, scope: Fields): stri
   return entries.map(([name, item]) => render(body, { ...scope, [key]: name, [value]: item })).join('');
 }
 
-function valueOf(action: string, scope: Fields): string {
+function fillIn(action: string, scope: Fields): string {
   const [, path, indent] = /^toYaml (\S+) \| indent (\d+)$/.exec(action) ?? [];
   if (path === undefined) return String(look(action, scope) ?? '');
   const yaml = stringify(look(path, scope)).trimEnd();
