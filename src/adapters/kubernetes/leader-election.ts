@@ -121,7 +121,9 @@ class HeldLease {
   }
 
   #hasRunOut({ metadata: { resourceVersion } }: KubeObject): boolean {
-    const seen = this.#seen?.resourceVersion === resourceVersion ? this.#seen : { resourceVersion, at: performance.now() };
+    const known = this.#seen;
+    const isSame = known !== undefined && known.resourceVersion === resourceVersion;
+    const seen = isSame ? known : { resourceVersion, at: performance.now() };
     this.#seen = seen;
     return performance.now() - seen.at > LEASE_MS;
   }

@@ -1,4 +1,4 @@
-import { type CollectionListener } from '#adapters/kubernetes/list-and-watch.ts';
+import type { CollectionListener } from '#adapters/kubernetes/list-and-watch.ts';
 import { revisionOf } from '#adapters/kubernetes/resources.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { LABEL } from '#domain/kubernetes/labels.ts';
@@ -20,6 +20,10 @@ export class ObjectCache {
 
   objectsOf(cluster: string): readonly KubeObject[] {
     return [...(this.#clusters.get(cluster)?.values() ?? [])];
+  }
+
+  keys(): readonly string[] {
+    return [...this.#clusters.keys()];
   }
 
   get size(): number {
