@@ -90,7 +90,12 @@ class HeldLease {
       const found = await client.get(LEASES, namespace, lease, { signal });
       if (found === undefined) {
         const metadata = { name: lease, namespace };
-        const object = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec: { ...this.#spec(), acquireTime: now() } };
+        const object = {
+          apiVersion: 'coordination.k8s.io/v1',
+          kind: 'Lease',
+          metadata,
+          spec: { ...this.#spec(), acquireTime: now() },
+        };
         await client.create(LEASES, namespace, object, { signal });
         return true;
       }
@@ -99,7 +104,14 @@ class HeldLease {
       if (this.#isOthers && !this.#hasRunOut(found)) return false;
       const { resourceVersion } = found.metadata;
       const taken = holder === identity ? {} : { acquireTime: now() };
-      await client.patch(LEASES, namespace, lease, 'merge', { metadata: { resourceVersion }, spec: { ...this.#spec(), ...taken } }, { signal });
+      await client.patch(
+        LEASES,
+        namespace,
+        lease,
+        'merge',
+        { metadata: { resourceVersion }, spec: { ...this.#spec(), ...taken } },
+        { signal },
+      );
       this.#isOthers = false;
       return true;
     } catch (error) {

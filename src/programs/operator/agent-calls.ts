@@ -39,7 +39,9 @@ export class AgentCalls {
     const answers = await Promise.all(this.#agents.map((agent) => this.#look(agent, signal)));
     const statuses = answers.flatMap((answer) => answer ?? []);
     const lags = new Map(
-      statuses.flatMap(({ status }) => status.followers.map(({ incarnation, lagBytes, streaming }) => [incarnation, streaming ? lagBytes : null])),
+      statuses.flatMap(({ status }) =>
+        status.followers.map(({ incarnation, lagBytes, streaming }) => [incarnation, streaming ? lagBytes : null]),
+      ),
     );
     return Object.fromEntries(
       statuses.map(({ status: { self }, parameters }) => [

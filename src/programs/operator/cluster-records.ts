@@ -10,8 +10,14 @@ import { readLeaderRecord } from '#programs/agent/shapes.ts';
 /** What the agents' records say, out of the objects that hold them. What cannot be read is not known. */
 export function clusterRecords(cluster: string, objects: readonly KubeObject[]): Pick<Observed, 'leader' | 'known' | 'config'> {
   const names = objectNames(cluster);
-  const records = valuesOf('records', objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === names.recordsConfigMap));
-  const lease = valuesOf('leader', objects.find(({ kind, metadata }) => kind === 'Lease' && metadata.name === names.leaderLease));
+  const records = valuesOf(
+    'records',
+    objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === names.recordsConfigMap),
+  );
+  const lease = valuesOf(
+    'leader',
+    objects.find(({ kind, metadata }) => kind === 'Lease' && metadata.name === names.leaderLease),
+  );
   const pods = objects.filter(({ kind, metadata }) => kind === 'Pod' && metadata.labels?.[LABEL.component] === 'postgresql');
   const members = [...records.keys(), ...pods.flatMap((pod) => [...valuesOf('pod', pod).keys()])];
   const said = members.flatMap((key) => (key.startsWith('members/') ? [key.slice('members/'.length)] : []));

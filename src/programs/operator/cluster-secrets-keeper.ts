@@ -40,7 +40,15 @@ export class ClusterSecretsKeeper {
     const known = this.#kept.get(key);
     if (known?.about === about && performance.now() < known.until) return known.identity;
     const live = await this.#read(cluster, signal);
-    const secrets = await completeSecrets(cluster, members, readSecrets(cluster.name, cluster.spec.roles.map(({ name }) => name), live));
+    const secrets = await completeSecrets(
+      cluster,
+      members,
+      readSecrets(
+        cluster.name,
+        cluster.spec.roles.map(({ name }) => name),
+        live,
+      ),
+    );
     for (const object of secretObjects(cluster, secrets)) {
       const found = live.find(({ metadata: { name } }) => name === object.metadata.name);
       // Never over one that somebody else has made meanwhile: what was drawn there is in use.

@@ -39,7 +39,10 @@ export class EventRecorder {
     const event = {
       apiVersion: 'v1',
       kind: 'Event',
-      metadata: { name: `${name}.${Date.now().toString(16)}${Math.floor(Math.random() * 0x10000).toString(16)}`, ...(namespace === undefined ? {} : { namespace }) },
+      metadata: {
+        name: `${name}.${Date.now().toString(16)}${Math.floor(Math.random() * 0x10000).toString(16)}`,
+        ...(namespace === undefined ? {} : { namespace }),
+      },
       involvedObject: { apiVersion, kind, name, namespace, uid },
       type,
       reason,

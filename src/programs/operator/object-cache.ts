@@ -67,7 +67,8 @@ export class ObjectCache {
   #replace(kind: string, items: readonly KubeObject[]): void {
     const standing = new Set(items.map(({ metadata: { uid } }) => uid));
     for (const objects of [...this.#clusters.values()])
-      for (const object of [...objects.values()]) if (object.kind === kind && !standing.has(object.metadata.uid)) this.#remove(object);
+      for (const object of [...objects.values()])
+        if (object.kind === kind && !standing.has(object.metadata.uid)) this.#remove(object);
     for (const item of items) this.put(item);
   }
 }

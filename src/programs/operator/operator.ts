@@ -117,7 +117,10 @@ async function work(
   });
   const watches = follow(client, cache, watch, surroundings, log);
   const ended = Promise.all(watches.map((one) => one.run()));
-  signal.addEventListener('abort', () => watches.forEach((one) => one.stop()), { once: true });
+  const stop = () => {
+    for (const one of watches) one.stop();
+  };
+  signal.addEventListener('abort', stop, { once: true });
   // Nothing is decided on half of what there is.
   await Promise.all(watches.map((one) => one.refresh()));
   listed = true;
@@ -155,7 +158,12 @@ function follow(
 /** Probes and metrics. A process that waits for its turn is ready as well. */
 function openDoor({ listen, log }: OperatorOptions, { registry }: OperatorMetrics): OpenServer {
   const page = (path: string, handle: () => Promise<string> | string) =>
-    ({ method: 'GET', path, public: true, handle: async () => ({ status: 200, text: await handle(), contentType: registry.contentType }) }) as const;
+    ({
+      method: 'GET',
+      path,
+      public: true,
+      handle: async () => ({ status: 200, text: await handle(), contentType: registry.contentType }),
+    }) as const;
   return createOpenServer({
     ...listen,
     realm: 'Matriarch',

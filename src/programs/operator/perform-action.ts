@@ -28,7 +28,10 @@ export async function performAction(world: ActionWorld, action: Action): Promise
   switch (action.kind) {
     case 'apply': {
       const { object } = action;
-      const applied = await client.apply(resourceTypeOf(object), cluster.namespace, object, { fieldManager: FIELD_MANAGER, signal });
+      const applied = await client.apply(resourceTypeOf(object), cluster.namespace, object, {
+        fieldManager: FIELD_MANAGER,
+        signal,
+      });
       world.onWritten(applied);
       return `applied ${object.kind} ${object.metadata.name}`;
     }

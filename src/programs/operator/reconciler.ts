@@ -7,7 +7,7 @@ import { needsApply } from '#core/cluster/needs-apply.ts';
 import type { Observed } from '#core/cluster/observed.ts';
 import { plan } from '#core/cluster/plan.ts';
 import type { Surroundings } from '#core/cluster/surroundings.ts';
-import { POSTGRES_CLUSTER, parsePostgresCluster, type PostgresCluster } from '#domain/config/postgres-cluster.ts';
+import { POSTGRES_CLUSTER, type PostgresCluster, parsePostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { PostgresClusterStatus } from '#domain/config/postgres-cluster-status.ts';
 import { MatriarchError } from '#domain/errors.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
@@ -101,7 +101,12 @@ export class Reconciler {
     if (action.kind !== 'apply') events.tell(resource, { type: 'Normal', reason, message: `${said}: ${action.because}` });
   }
 
-  async #takeAway(key: string, resource: KubeObject, cluster: PostgresCluster, objects: readonly KubeObject[]): Promise<number | null> {
+  async #takeAway(
+    key: string,
+    resource: KubeObject,
+    cluster: PostgresCluster,
+    objects: readonly KubeObject[],
+  ): Promise<number | null> {
     const { signal } = this.#options;
     const finalizers = finalizersOf(resource);
     if (!finalizers.includes(FINALIZER)) return null;
@@ -110,7 +115,11 @@ export class Reconciler {
     const agents = new AgentCalls({ ca: '', certificate: '', key: '' }, []);
     for (const action of actions) await this.#perform(key, resource, cluster, agents, action);
     if (actions.length > 0 || waitingFor !== null) return BUSY_MS;
-    await this.#setFinalizers(resource, finalizers.filter((one) => one !== FINALIZER), signal);
+    await this.#setFinalizers(
+      resource,
+      finalizers.filter((one) => one !== FINALIZER),
+      signal,
+    );
     return null;
   }
 

@@ -77,7 +77,10 @@ export class WorkQueue {
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
       this.#options.onFailure(key, error as Error, failures);
-      this.addAfter(key, Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** Math.min(failures - 1, 12)) * (0.75 + Math.random() / 2));
+      this.addAfter(
+        key,
+        Math.min(RETRY_MS.longest, RETRY_MS.first * 2 ** Math.min(failures - 1, 12)) * (0.75 + Math.random() / 2),
+      );
     } finally {
       this.#running.delete(key);
       if (this.#again.delete(key)) this.add(key);
