@@ -87,7 +87,7 @@ export default defineConfig({
           include: ['**/*.kube.test.ts'],
           exclude,
           testTimeout: 120_000,
-          hookTimeout: 60_000,
+          hookTimeout: 180_000,
           fileParallelism: false,
           sequence: { groupOrder: 6 },
         },

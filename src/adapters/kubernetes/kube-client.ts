@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { LineReader } from '../http/line-reader.ts';
 import type { KubeAccess } from './access.ts';
 import { readJson, readStatus } from './answers.ts';
 import { Connection, type RawAnswer } from './connection.ts';
 import { KubeFailure, refusal } from './failures.ts';
-import { type KubeObject, pathOf, type ResourceType, type Selectors } from './resources.ts';
+import { pathOf, type ResourceType, type Selectors } from './resources.ts';
 
 /** How long a call may take, with all its attempts. */
 const DEFAULT_TIMEOUT_MS = 10_000;
@@ -221,7 +222,9 @@ export class KubeClient {
     if (labels !== undefined) query.set('labelSelector', labels);
     if (fields !== undefined) query.set('fieldSelector', fields);
     if (from !== undefined) query.set('continue', from);
-    const { metadata, items } = (await this.read(`${pathOf(type, namespace)}?${query}`, options)) as {
+    const { apiVersion, kind, metadata, items } = (await this.read(`${pathOf(type, namespace)}?${query}`, options)) as {
+      readonly apiVersion?: unknown;
+      readonly kind?: unknown;
       readonly metadata?: { readonly resourceVersion?: unknown; readonly continue?: unknown };
       readonly items?: unknown;
     };
@@ -229,7 +232,9 @@ export class KubeClient {
     if (typeof resourceVersion !== 'string' || (items != null && !Array.isArray(items)))
       throw new KubeFailure('kubernetes.unavailable', 'what answers there is no API server: an answer that is no list');
     const next = typeof metadata?.continue === 'string' && metadata.continue !== '' ? metadata.continue : undefined;
-    return { resourceVersion, items: (items ?? []) as readonly KubeObject[], next };
+    // In a list, the objects do not say of which kind they are.
+    const common = { apiVersion: String(apiVersion), kind: String(kind).replace(/List$/, '') };
+    return { resourceVersion, items: (items ?? []).map((item: object) => ({ ...common, ...item }) as KubeObject), next };
   }
 
   async #write(request: Request): Promise<KubeObject> {

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { KubeFailure, refusal } from './failures.ts';
 import type { KubeClient } from './kube-client.ts';
-import { type KubeObject, pathOf, type ResourceType, revisionOf, type Selectors } from './resources.ts';
+import { pathOf, type ResourceType, revisionOf, type Selectors } from './resources.ts';
 
 /** The server ends a watch after so long, a random time between the two, so that not all of them begin anew at once. */
 const WATCH_SECONDS = { shortest: 240, longest: 480 } as const;

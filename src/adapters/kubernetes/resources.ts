@@ -1,3 +1,6 @@
+import { fail } from '#domain/errors.ts';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+
 /** A kind of object as the API server serves it. */
 export interface ResourceType {
   /** '' for those of the core, such as pods. */
@@ -7,28 +10,38 @@ export interface ResourceType {
   readonly namespaced: boolean;
 }
 
-export interface ObjectMeta {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid?: string;
-  readonly resourceVersion?: string;
-  readonly generation?: number;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly deletionTimestamp?: string;
-  readonly finalizers?: readonly string[];
-}
-
-export interface KubeObject {
-  readonly apiVersion?: string;
-  readonly kind?: string;
-  readonly metadata: ObjectMeta;
-  readonly [field: string]: unknown;
-}
-
 export interface Selectors {
   readonly labels?: string | undefined;
   readonly fields?: string | undefined;
+}
+
+const PLURALS: Readonly<Record<string, string>> = {
+  ConfigMap: 'configmaps',
+  CustomResourceDefinition: 'customresourcedefinitions',
+  Deployment: 'deployments',
+  Event: 'events',
+  Lease: 'leases',
+  Namespace: 'namespaces',
+  PersistentVolumeClaim: 'persistentvolumeclaims',
+  Pod: 'pods',
+  PodDisruptionBudget: 'poddisruptionbudgets',
+  PodMonitor: 'podmonitors',
+  PostgresCluster: 'postgresclusters',
+  Role: 'roles',
+  RoleBinding: 'rolebindings',
+  Secret: 'secrets',
+  Service: 'services',
+  ServiceAccount: 'serviceaccounts',
+  StatefulSet: 'statefulsets',
+};
+const OF_THE_WHOLE_CLUSTER = ['CustomResourceDefinition', 'Namespace'];
+
+/** Where objects of the kinds that Matriarch knows are served. */
+export function resourceTypeOf({ apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'kind'>): ResourceType {
+  const [version = '', group = ''] = apiVersion.split('/').reverse();
+  const plural = PLURALS[kind];
+  if (plural === undefined) return fail('internal.bug', `${apiVersion} ${kind}: its plural is not known`);
+  return { group, version, plural, namespaced: !OF_THE_WHOLE_CLUSTER.includes(kind) };
 }
 
 export const PODS: ResourceType = { group: '', version: 'v1', plural: 'pods', namespaced: true };

@@ -1,8 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { ANNOTATION, LABEL } from '#domain/kubernetes/labels.ts';
 import { KubeFailure } from './failures.ts';
 import type { KubeClient } from './kube-client.ts';
-import { type KubeObject, PODS } from './resources.ts';
+import { PODS } from './resources.ts';
 
 /** Somebody may have changed a label by hand, or a pod may be new: looked at so often. */
 const LOOK_AGAIN_MS = 60_000;

@@ -49,12 +49,20 @@ export interface PostgresServer extends ServerPort {
   reload(): boolean;
   /** The names of the parameters that only a restart brings into force. Rejects when no server answers. */
   pendingRestart(): Promise<readonly string[]>;
+  /** Of the server as it runs. Rejects when it does not answer in time. */
+  parametersInForce(): Promise<ParametersInForce>;
   /** For a proxy. Null: no such role, or one of the agents' own. Rejects when no server answers in time. */
   lookup(role: string, database: string): Promise<RoleFacts | null>;
   /** Roles that a proxy cannot log in as by its certificate, though nothing but their name is against it. */
   readonly refusedRoles: readonly string[];
   /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
   useTls(tls: TlsIdentity): Promise<void>;
+}
+
+export interface ParametersInForce {
+  /** Of those that take a restart and must not be lower on a standby than on its primary, as `pg_settings` has them. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly pendingRestart: readonly string[];
 }
 
 /** The one PostgreSQL of a member. Nothing is started by making it; a server that runs is found. */
@@ -248,12 +256,23 @@ class LocalServer implements PostgresServer {
   }
 
   async pendingRestart(): Promise<readonly string[]> {
+    return (await this.parametersInForce()).pendingRestart;
+  }
+
+  async parametersInForce(): Promise<ParametersInForce> {
     const session = this.#context.openSession();
     try {
-      const rows = await session.query<{ name: string }>('SELECT name FROM pg_settings WHERE pending_restart', [], {
-        timeoutMs: OBSERVE_TIMEOUT_MS,
-      });
-      return rows.map((row) => row.name);
+      // A standby stops replaying that has less of these (manual, 26.4.3, "Administrator's Overview").
+      const rows = await session.query<{ name: string; setting: string; pending: boolean }>(
+        `SELECT name, setting, pending_restart AS pending FROM pg_settings WHERE pending_restart OR name IN
+          ('max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction')`,
+        [],
+        { timeoutMs: OBSERVE_TIMEOUT_MS },
+      );
+      return {
+        values: Object.fromEntries(rows.map(({ name, setting }) => [name, setting])),
+        pendingRestart: rows.filter(({ pending }) => pending).map(({ name }) => name),
+      };
     } finally {
       session.drop();
     }

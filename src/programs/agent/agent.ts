@@ -152,6 +152,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     decisions: face.decisions,
     status: () =>
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
+    parameters: () => server.parametersInForce(),
     notes: () => [...certificates.explain(), ...face.notes(), ...notesOnRoles(server.refusedRoles)],
     command: (request, aborted) => {
       const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);

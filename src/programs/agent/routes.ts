@@ -1,4 +1,5 @@
 import type { ApiRequest, ApiResponse, Route } from '#adapters/http/router.ts';
+import type { ParametersInForce } from '#adapters/postgres/postgres-server.ts';
 import type { Command } from '#core/ha/events.ts';
 import { explain } from '#core/ha/explain.ts';
 import type { HaState } from '#core/ha/state.ts';
@@ -21,6 +22,8 @@ export interface Served {
   /** What `explain` tells besides the decisions of the core. */
   readonly notes: () => readonly ExplainLine[];
   readonly decisions: DecisionLog;
+  /** As the server runs with them. Rejects when it does not answer in time. */
+  readonly parameters: () => Promise<ParametersInForce>;
   readonly store: Store;
   readonly checker: ConfigChecker;
   /** Resolves when the core has answered; rejects with `request.refused`. */
@@ -45,6 +48,7 @@ export function routes(served: Served): readonly Route[] {
         recent: served.decisions.recent,
       });
     }),
+    get('/parameters', async () => ok(await served.parameters())),
     get('/history', async ({ signal }) => {
       const rows = await served.store.list('history/', { signal });
       const entries = rows.map((row) => readHistoryEntry(row.value)).filter((entry) => entry !== undefined);

@@ -43,6 +43,7 @@ export function buildProgram(): Command {
   addLifecycle(program);
   addAgent(program);
   addProxy(program);
+  addOperator(program);
   addStop(program);
   addViews(program);
   addRequests(program);
@@ -144,6 +145,17 @@ function addProxy(program: Command): void {
     .option('--password-file <file>', 'with --servers: its password, in a file readable by its owner alone')
     .option('--listen <address>', 'HOST:PORT for clients (default: 127.0.0.1:6432)')
     .action(async (options) => (await import('#programs/proxy/main.ts')).proxy(options));
+}
+
+function addOperator(program: Command): void {
+  program
+    .command('operator')
+    .description('look after the PostgresClusters of a Kubernetes, until a signal: their agents go on by themselves')
+    .helpOption('-h, --help', 'print this help')
+    .option('--kubeconfig <file>', 'how to reach its API server (default: in a pod its service account, elsewhere KUBECONFIG)')
+    .option('--watch <namespace>', 'look after the clusters of this namespace alone (default: of every one)')
+    .option('--image <image>', 'the image of clusters that name none (default: its own, where its pod says so)')
+    .action(async (options) => (await import('#programs/operator/main.ts')).operator(options));
 }
 
 function addStop(program: Command): void {

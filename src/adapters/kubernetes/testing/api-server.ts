@@ -23,23 +23,34 @@ process.on('exit', () => {
   for (const child of living) child.kill('SIGKILL');
 });
 
+interface ServerTls {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
 /** A kube-apiserver and the etcd behind it, on free ports and in a temporary folder. No controllers and no kubelet: nothing runs. */
 export class ApiServer {
   readonly folder: string;
   readonly etcd: EtcdMember;
   readonly url: string;
   readonly ca: string;
+  /** Of the server, with its key. */
+  readonly certificate: string;
+  readonly key: string;
   readonly #port: number;
   readonly #signingKey: string;
   #child: ChildProcess | undefined;
   #log = '';
   #namespaces = 0;
 
-  private constructor(folder: string, etcd: EtcdMember, port: number, ca: string, signingKey: string) {
+  private constructor(folder: string, etcd: EtcdMember, port: number, tls: ServerTls, signingKey: string) {
     this.folder = folder;
     this.etcd = etcd;
     this.url = `https://127.0.0.1:${port}`;
-    this.ca = ca;
+    this.ca = tls.ca;
+    this.certificate = tls.certificate;
+    this.key = tls.key;
     this.#port = port;
     this.#signingKey = signingKey;
   }
@@ -57,14 +68,13 @@ export class ApiServer {
       initialCluster: `kube=${peerUrl}`,
       extraArguments: ['--unsafe-no-fsync'],
     });
-    const authority = await createAuthority({ cluster: 'kube' });
-    const { certificate, key } = await issueCertificate(authority, { name: 'kube-apiserver', hosts: ['127.0.0.1', 'localhost'] });
+    const tls = await ApiServer.certificate();
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const signingKey = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-    const files = { 'server.crt': certificate, 'server.key': key, 'ca.crt': authority.certificate, 'sa.key': signingKey };
+    const files = { 'server.crt': tls.certificate, 'server.key': tls.key, 'ca.crt': tls.ca, 'sa.key': signingKey };
     for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text, { mode: 0o600 });
     writeFileSync(join(folder, 'tokens.csv'), `${ADMIN_TOKEN},admin,admin,"system:masters"\n`, { mode: 0o600 });
-    const server = new ApiServer(folder, etcd, port, authority.certificate, signingKey);
+    const server = new ApiServer(folder, etcd, port, tls, signingKey);
     try {
       await etcd.start();
       await server.start();
@@ -73,6 +83,13 @@ export class ApiServer {
       throw error;
     }
     return server;
+  }
+
+  /** Such as a server shows, of an authority of its own. */
+  static async certificate(): Promise<ServerTls> {
+    const authority = await createAuthority({ cluster: 'kube' });
+    const issued = await issueCertificate(authority, { name: 'kube-apiserver', hosts: ['127.0.0.1', 'localhost'] });
+    return { ca: authority.certificate, ...issued };
   }
 
   /** May do everything. */
@@ -133,6 +150,17 @@ export class ApiServer {
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
       .join('.');
     return `${text}.${sign('sha256', Buffer.from(text), this.#signingKey).toString('base64url')}`;
+  }
+
+  /** The service account may do everything in its namespace from now on. */
+  async allowEverything(namespace: string, account: string): Promise<void> {
+    const client = this.client();
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    const subjects = [{ kind: 'ServiceAccount', name: account, namespace }];
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' };
+    const type = { group: 'rbac.authorization.k8s.io', version: 'v1', plural: 'rolebindings', namespaced: true };
+    await client.create(type, namespace, { apiVersion, kind: 'RoleBinding', metadata: { name: account }, subjects, roleRef });
+    client.close();
   }
 
   /** Resolves when it answers. */

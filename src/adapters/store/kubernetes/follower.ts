@@ -1,7 +1,8 @@
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import type { StoreChange } from '#domain/ports/store.ts';
 import type { KubeClient } from '../../kubernetes/kube-client.ts';
 import { ListAndWatch } from '../../kubernetes/list-and-watch.ts';
-import { type KubeObject, revisionOf, type Selectors } from '../../kubernetes/resources.ts';
+import { revisionOf, type Selectors } from '../../kubernetes/resources.ts';
 import type { StoreFollower } from '../watch-hub.ts';
 import { Mirror } from './mirror.ts';
 import { type Layout, leaderPlace, memberPods, type Place, recordsPlace, TYPES, textsIn } from './places.ts';

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { KubeFailure } from '../../kubernetes/failures.ts';
 import type { CallOptions, KubeClient } from '../../kubernetes/kube-client.ts';
-import { type KubeObject, revisionOf } from '../../kubernetes/resources.ts';
+import { revisionOf } from '../../kubernetes/resources.ts';
 import { type Cell, readCell } from './cells.ts';
 import {
   isMemberPod,

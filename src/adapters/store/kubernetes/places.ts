@@ -1,6 +1,7 @@
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { ANNOTATION, API_GROUP, LABEL } from '#domain/kubernetes/labels.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
-import { CONFIG_MAPS, type KubeObject, LEASES, PODS, type ResourceType } from '../../kubernetes/resources.ts';
+import { CONFIG_MAPS, LEASES, PODS, type ResourceType } from '../../kubernetes/resources.ts';
 import { fromEntryName, toEntryName } from './key-names.ts';
 
 const LEADER = 'leader';
