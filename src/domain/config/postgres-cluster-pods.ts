@@ -57,7 +57,7 @@ export const storageSchema = z.strictObject({
   }),
 });
 
-export const tolerationSchema = z
+const tolerationSchema = z
   .strictObject({
     key: labelKey.optional().meta({ description: 'The taint. Without it: every one, with `operator: Exists`.' }),
     operator: z.enum(['Equal', 'Exists']).default('Equal').meta({ description: 'How `value` is compared.' }),
@@ -71,7 +71,7 @@ export const tolerationSchema = z
     if (value.operator === 'Exists' && value.value !== undefined) problem('value', 'must not stand beside `operator: Exists`');
   });
 
-export const topologySpreadSchema = z.strictObject({
+const topologySpreadSchema = z.strictObject({
   topologyKey: labelKey.meta({ description: 'The label of the nodes, such as `topology.kubernetes.io/zone`.' }),
   maxSkew: z.int().min(1).max(16).default(1).meta({ description: 'By how many members two of its values may differ.' }),
   whenUnsatisfiable: z

@@ -19,7 +19,7 @@ export const roleSchema = z.strictObject({
   state: state.meta({ description: '`absent`: it is dropped; that fails, and says so, while something belongs to it.' }),
   passwordSecret: objectName.optional().meta({
     description:
-      'The Secret whose `password` is its password; a change is in force within seconds. Default: `CLUSTER-role-NAME`, drawn at random.',
+      'The Secret whose `password` is its password; a change is in force within a minute. Default: `CLUSTER-role-NAME`, drawn at random.',
   }),
   login: z.boolean().default(true).meta({ description: 'It may log in. Without it, it is a group and has no password.' }),
   superuser: z.boolean().default(false).meta({ description: 'It may do everything.' }),

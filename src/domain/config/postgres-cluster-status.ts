@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { MEMBER_STATES } from '../member.ts';
 
-export const CONDITION_TYPES = ['Ready', 'Progressing', 'Degraded', 'Accepted'] as const;
-export type ConditionType = (typeof CONDITION_TYPES)[number];
+const CONDITION_TYPES = ['Ready', 'Progressing', 'Degraded', 'Accepted'] as const;
 
 /** Enumerated, so that programs can rely on them; what is special about a case stands in the message. */
 export const CONDITION_REASONS = [

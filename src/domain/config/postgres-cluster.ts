@@ -15,7 +15,7 @@ export const POSTGRES_CLUSTER = {
 } as const;
 
 /** What the image holds. */
-export const POSTGRES_VERSIONS = ['17'] as const;
+const POSTGRES_VERSIONS = ['17'] as const;
 /** So that `NAME-99` is still the name of a member. */
 export const MAX_CLUSTER_NAME_LENGTH = 37;
 export const MAX_INSTANCES = 16;
@@ -181,7 +181,7 @@ const metadata = z.looseObject({
   generation: z.int().optional(),
 });
 
-export const postgresClusterSchema = z.looseObject({
+const postgresClusterSchema = z.looseObject({
   metadata,
   spec: spec.prefault({}),
 });

@@ -22,7 +22,7 @@ const rule = (apiGroups: readonly string[], resources: readonly string[], verbs:
 });
 
 /** What it may do where its clusters are. What it passes on to members it must have itself: Kubernetes lets nobody give more than that. */
-export const OPERATOR_RULES = [
+const OPERATOR_RULES = [
   rule([API_GROUP], [POSTGRES_CLUSTER.plural], ['get', 'list', 'watch', 'patch']),
   rule([API_GROUP], [`${POSTGRES_CLUSTER.plural}/status`, `${POSTGRES_CLUSTER.plural}/finalizers`], ['get', 'patch', 'update']),
   rule(['apps'], ['statefulsets', 'deployments'], ALL),

@@ -16,6 +16,7 @@ import { FINALIZER } from '#domain/kubernetes/operator-layout.ts';
 import { AgentCalls } from './agent-calls.ts';
 import { clusterRecords } from './cluster-records.ts';
 import { ClusterSecretsKeeper } from './cluster-secrets-keeper.ts';
+import { DeclaredKeeper } from './declared-keeper.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import type { ObjectCache } from './object-cache.ts';
 import { FIELD_MANAGER, performAction } from './perform-action.ts';
@@ -39,10 +40,12 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #secrets: ClusterSecretsKeeper;
+  readonly #declared: DeclaredKeeper;
 
   constructor(options: ReconcilerOptions) {
     const { client, signal } = options;
     this.#options = options;
+    this.#declared = new DeclaredKeeper(client);
     this.#secrets = new ClusterSecretsKeeper(client, (object) =>
       client.apply(resourceTypeOf(object), object.metadata.namespace, object, { fieldManager: FIELD_MANAGER, signal }),
     );
@@ -54,6 +57,7 @@ export class Reconciler {
     const resource = objects.find(({ kind }) => kind === POSTGRES_CLUSTER.kind);
     if (resource === undefined) {
       this.#secrets.forget(key);
+      this.#declared.forget(key);
       return null;
     }
     let cluster: PostgresCluster;
@@ -79,6 +83,11 @@ export class Reconciler {
     let failure: unknown;
     try {
       for (const action of next.actions) await this.#perform(key, resource, cluster, agents, action);
+      const primary = Object.entries(observed.views).find(([, { state }]) => state === 'primary')?.[0];
+      // While the lead changes hands, writes would wait.
+      if (primary !== undefined && next.actions.length === 0)
+        for (const message of await this.#declared.keep(cluster, primary, objects, tls, signal))
+          events.tell(resource, { type: 'Normal', reason: 'Declared', message });
     } catch (error) {
       failure = error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message: (error as Error).message });
