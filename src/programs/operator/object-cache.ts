@@ -4,7 +4,7 @@ import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { LABEL } from '#domain/kubernetes/labels.ts';
 
 /** Of a cluster: its namespace and name. */
-export function keyOf(namespace: string | undefined, name: string): string {
+function keyOf(namespace: string | undefined, name: string): string {
   return `${namespace ?? ''}/${name}`;
 }
 

@@ -81,6 +81,9 @@ test('a resource becomes a cluster, its edit follows, and at rest nothing is wri
   await until(async () => (await replicasOf(namespace, 'main')) === 5);
   await until(async () => (await conditionOf(namespace, 'main', 'Accepted'))?.observedGeneration === edited.metadata.generation);
 
+  // Nothing is applied again and again for a difference that the server makes.
+  await until(async () => (await conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Waiting');
+
   // Somebody writes into an object: it is looked at, and nothing that is the operator's differs.
   const before = await client.get(CLUSTERS, namespace, 'main');
   const touched = await client.patch(SERVICES, namespace, 'main-pods', 'merge', {

@@ -121,6 +121,7 @@ async function work(
     for (const one of watches) one.stop();
   };
   signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
   // Nothing is decided on half of what there is.
   await Promise.all(watches.map((one) => one.refresh()));
   listed = true;

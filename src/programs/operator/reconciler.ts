@@ -172,7 +172,14 @@ export class Reconciler {
   async #tellStatus(resource: KubeObject, status: PostgresClusterStatus): Promise<void> {
     const before = (resource.status ?? {}) as Readonly<Record<string, unknown>>;
     const gone = Object.keys(before).filter((field) => !(field in status));
-    if (gone.length === 0 && !needsApply({ ...resource, status: before }, { ...resource, status })) return;
+    const { apiVersion, kind } = resource;
+    const [live, wanted] = [before, status].map((one) => ({
+      apiVersion,
+      kind,
+      metadata: { name: resource.metadata.name },
+      status: one,
+    }));
+    if (gone.length === 0 && wanted !== undefined && !needsApply(live, wanted)) return;
     const { client, cache, signal } = this.#options;
     const { name, namespace } = resource.metadata;
     const patch = { status: { ...Object.fromEntries(gone.map((field) => [field, null])), ...status } };

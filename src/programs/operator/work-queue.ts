@@ -45,12 +45,6 @@ export class WorkQueue {
     this.#timers.set(key, { at, timer: setTimeout(() => this.add(key), ms) });
   }
 
-  /** It is gone: nothing of it is kept. */
-  forget(key: string): void {
-    this.#cancel(key);
-    this.#failures.delete(key);
-  }
-
   /** Takes nothing more; resolves when what runs has ended. */
   async close(): Promise<void> {
     this.#closed = true;
