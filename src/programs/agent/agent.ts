@@ -25,6 +25,7 @@ import type { AgentLog } from './agent-log.ts';
 import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
 import { openDoors } from './doors.ts';
+import { Declarations, readDeclared } from './declarations.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
@@ -55,7 +56,9 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
   await makeMemberFolders(config.memberDir, config.runAs);
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
-  const dynamic = await dynamicConfig.read(config.initialConfig, signal);
+  // One that cannot be read is no reason to stay away from a server that runs.
+  const declared = await readDeclared(config, checker).catch((error: Error) => log.warn('declared', error.message));
+  const dynamic = await dynamicConfig.read(declared?.config ?? config.initialConfig, signal);
   const promiseFile = new PromiseFile(paths.promise);
   const secrets = await readSecrets(config.secretsFile, checker);
   const options: PostgresOptions = {
@@ -96,6 +99,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const clock = () => performance.now();
   const parts = await openParts(options);
   const { paths, certificates, store, dynamic, promiseFile, secrets, server, initial, socketDir } = parts;
+  const leads = () => holdsLead(runner.state, clock());
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
@@ -138,6 +142,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clock,
     store,
     checker,
+    declaredIn: config.declaredConfig,
     decisions: face.decisions,
     status: () =>
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
@@ -145,14 +150,16 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     command: (request, aborted) => {
       const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
       // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
-      return request.kind === 'restart' && holdsLead(runner.state, clock()) ? proxies.holdDuring(ask) : ask();
+      return request.kind === 'restart' && leads() ? proxies.holdDuring(ask) : ask();
     },
   };
   const identity = () => certificates.current;
   const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
   await watchmen.start();
   proxies.configured(dynamic.proxy);
-  followStore(options, parts, { links, face, feed, proxies });
+  const declarations = new Declarations({ config, checker, store, server, leads, log, signal });
+  followStore(options, parts, { links, face, feed, proxies, declarations });
+  void declarations.follow();
   keepCertificates(options, parts, [doors, links]);
   const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
   const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
@@ -183,9 +190,11 @@ interface Fed {
   readonly face: AgentFace;
   readonly feed: (event: HaEvent) => void;
   readonly proxies: ProxyDesk;
+  readonly declarations: Declarations;
 }
 
-function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed, proxies }: Fed): void {
+function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, fed: Fed): void {
+  const { links, face, feed, proxies, declarations } = fed;
   const { store, dynamicConfig, server } = parts;
   const addresses = new AddressBook(config.name);
   stayMember(store, config.name, signal);
@@ -196,6 +205,7 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
     onConfig: (next) => {
       void dynamicConfig.remember(next);
       proxies.configured(next.proxy);
+      declarations.heard(next);
       server.updateParameters(next.postgresql.parameters).then(
         (names) => face.pendingRestart(names),
         // It is full, starting or gone: its next start reads the file that is written then.

@@ -9,12 +9,18 @@ import type { MemberConfig } from '#domain/config/member-config.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 
 type Question =
-  | { readonly kind: 'member' | 'secrets'; readonly text: string; readonly place: string }
+  | { readonly kind: 'member' | 'secrets' | 'declared'; readonly text: string; readonly place: string }
   | { readonly kind: 'cluster'; readonly value: unknown; readonly place: string };
 export type CheckRequest = Question & { readonly id: number };
 export type CheckAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly message: string } };
+
+export interface DeclaredConfig {
+  readonly config: ClusterConfig;
+  /** Whether it says something about a pause, which is people's else. */
+  readonly saysPaused: boolean;
+}
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -47,6 +53,11 @@ export class ConfigChecker {
   /** The dynamic configuration, with defaults filled in. Errors: `config.invalid`, `config.owned`. */
   async cluster(value: unknown, place: string): Promise<ClusterConfig> {
     return (await this.#ask({ kind: 'cluster', value, place })) as ClusterConfig;
+  }
+
+  /** The dynamic configuration as somebody declares it in a file. Errors: `config.malformed`, `config.invalid`, `config.owned`. */
+  async declared(text: string, place: string): Promise<DeclaredConfig> {
+    return (await this.#ask({ kind: 'declared', text, place })) as DeclaredConfig;
   }
 
   /** Ends the child. Questions that are open are refused. */
