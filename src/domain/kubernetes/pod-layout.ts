@@ -17,6 +17,10 @@ export const POD = {
   healthPort: 8080,
   proxyPort: 6432,
   metricsPort: 9127,
+  /** Of members, at `healthPort`. A replica that shows an older state than the primary by this much is taken out of the Services. */
+  memberProbes: { live: '/liveness', ready: '/readiness?lag=128MB' },
+  /** Of proxies, at `metricsPort`. */
+  proxyProbes: { live: '/metrics', ready: '/health' },
   /** Environment variables, by the downward API but for the cluster. */
   env: { cluster: 'MATRIARCH_CLUSTER', podName: 'POD_NAME', podIp: 'POD_IP', namespace: 'POD_NAMESPACE' },
 } as const;

@@ -1,0 +1,97 @@
+import { clusterConfigOf, type PostgresCluster } from '#domain/config/postgres-cluster.ts';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { objectNames } from '#domain/kubernetes/object-names.ts';
+import type { Action, Plan } from './action.ts';
+import { desired } from './desired.ts';
+import { nextDisruption } from './disruption.ts';
+import { find, memberFacts, setFacts } from './member-facts.ts';
+import { needsApply } from './needs-apply.ts';
+import type { Observed } from './observed.ts';
+import { parameterStep } from './ordered-parameters.ts';
+import { scaleStep } from './scale-step.ts';
+import { storageStep } from './storage-step.ts';
+import type { Surroundings } from './surroundings.ts';
+
+/**
+ * What to do next so that the cluster becomes what its resource says. Done step by step: after the actions, look again and plan again. No
+ * actions and nothing to wait for: it is there.
+ */
+export function plan(cluster: PostgresCluster, surroundings: Surroundings, observed: Observed): Plan {
+  const { spec, name } = cluster;
+  const { objects } = observed;
+  const set = setFacts(name, objects);
+  const members = memberFacts(name, observed);
+  const storage = storageStep(cluster, objects);
+  const parameters = parameterStep(clusterConfigOf(spec), members);
+  const scale = scaleStep(name, spec.instances, set?.replicas, members, observed, spec.paused);
+  const wanted = desired(cluster, surroundings, {
+    config: parameters.config,
+    replicas: scale.replicas,
+    size: storage.size,
+    ...(storage.storageClass === undefined ? {} : { storageClass: storage.storageClass }),
+  });
+  const statefulSet = objectNames(name).statefulSet;
+  const applied = applications(wanted, objects, set === undefined || storage.recreate || set.ending ? statefulSet : undefined);
+  const grown = storage.grow.map(
+    (claim): Action => ({ kind: 'growClaim', claim, size: storage.size, because: `storage.size is ${storage.size}` }),
+  );
+  const quiet = applied.length === 0 && grown.length === 0 && !storage.recreate && set !== undefined && !set.ending;
+  const settled = quiet && scale.actions.length === 0 && scale.replicas === set.replicas && scale.waitingFor === null;
+  const disruption = settled
+    ? nextDisruption({
+        members,
+        wanted: spec.instances,
+        settled: set.settled,
+        paused: spec.paused,
+        lowering: parameters.lowering,
+      })
+    : { action: null, waitingFor: scale.waitingFor ?? 'what was applied to be looked at' };
+  const actions = [
+    ...applied,
+    ...grown,
+    ...setAnew(set, storage.recreate, statefulSet, wanted),
+    ...(quiet ? scale.actions : []),
+    ...(disruption.action === null ? [] : [disruption.action]),
+  ];
+  const superfluous = leftovers(wanted, objects);
+  return { actions: [...actions, ...superfluous], waitingFor: disruption.waitingFor, refused: storage.refused };
+}
+
+function applications(wanted: readonly KubeObject[], live: readonly KubeObject[], but: string | undefined): readonly Action[] {
+  return wanted
+    .filter((object) => object.kind !== 'StatefulSet' || object.metadata.name !== but)
+    .filter((object) => needsApply(find(live, object.kind, object.metadata.name), object))
+    .map((object) => ({ kind: 'apply', object, because: `${object.kind} ${object.metadata.name} differs from what is wanted` }));
+}
+
+/** Kubernetes changes no template of claims. Its pods stay and are adopted by the new one. */
+function setAnew(
+  set: ReturnType<typeof setFacts>,
+  recreate: boolean,
+  name: string,
+  wanted: readonly KubeObject[],
+): readonly Action[] {
+  if (set?.ending) return [];
+  if (set === undefined)
+    return wanted
+      .filter(({ kind }) => kind === 'StatefulSet')
+      .map((object) => ({ kind: 'apply', object, because: 'there is none yet' }));
+  if (!recreate) return [];
+  const object = { apiVersion: 'apps/v1', kind: 'StatefulSet', name };
+  return [{ kind: 'delete', object, orphan: true, because: 'new members are to have volumes of the new size' }];
+}
+
+/** Objects that an earlier resource asked for. */
+function leftovers(wanted: readonly KubeObject[], live: readonly KubeObject[]): readonly Action[] {
+  const kinds = ['Service', 'Deployment', 'PodDisruptionBudget', 'PodMonitor'];
+  return live
+    .filter(({ kind, metadata }) => kinds.includes(kind) && metadata.deletionTimestamp === undefined)
+    .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'matriarch')
+    .filter(({ kind, metadata }) => find(wanted, kind, metadata.name) === undefined)
+    .map(({ apiVersion, kind, metadata: { name } }) => ({
+      kind: 'delete',
+      object: { apiVersion, kind, name },
+      orphan: false,
+      because: 'the resource asks for it no more',
+    }));
+}

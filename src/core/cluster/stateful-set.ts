@@ -1,0 +1,149 @@
+import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { objectNames } from '#domain/kubernetes/object-names.ts';
+import { POD } from '#domain/kubernetes/pod-layout.ts';
+import { clusterObject, labelsOf, selectorOf } from './object.ts';
+import {
+  CONTAINER_SECURITY,
+  httpProbe,
+  imageOf,
+  memoryVolume,
+  mount,
+  podEnvironment,
+  podSecurity,
+  secretVolume,
+} from './pod-parts.ts';
+import { PORT } from './service-objects.ts';
+import type { Surroundings } from './surroundings.ts';
+
+export const DATA_VOLUME = 'data';
+/** Above what a hand-over and the stop of the server may take together. */
+const GRACE_MARGIN_SECONDS = 40;
+
+/** How the StatefulSet stands on the way to what the resource asks for. */
+export interface StatefulSetState {
+  readonly replicas: number;
+  readonly size: string;
+  readonly storageClass: string | undefined;
+}
+
+/** Members start side by side, and a change of the template restarts nobody: the operator chooses the moment and the order. */
+export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings, state: StatefulSetState): KubeObject {
+  const names = objectNames(cluster.name);
+  const { replicas, size, storageClass } = state;
+  return clusterObject(
+    cluster,
+    'apps/v1',
+    'StatefulSet',
+    names.statefulSet,
+    {
+      spec: {
+        replicas,
+        serviceName: names.podsService,
+        podManagementPolicy: 'Parallel',
+        updateStrategy: { type: 'OnDelete' },
+        selector: { matchLabels: selectorOf(cluster, 'postgresql') },
+        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings) },
+        volumeClaimTemplates: [
+          {
+            apiVersion: 'v1',
+            kind: 'PersistentVolumeClaim',
+            metadata: { name: DATA_VOLUME, labels: selectorOf(cluster, 'postgresql') },
+            spec: {
+              accessModes: ['ReadWriteOnce'],
+              volumeMode: 'Filesystem',
+              resources: { requests: { storage: size } },
+              ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+            },
+          },
+        ],
+      },
+    },
+    { component: 'postgresql' },
+  );
+}
+
+function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
+  const { spec, name } = cluster;
+  const names = objectNames(name);
+  const { drainTimeoutMs, handoverTimeoutMs, stopTimeoutMs } = spec.timings;
+  const logins = { superuser: names.superuserSecret, replication: names.replicationSecret, agent: names.agentSecret };
+  return {
+    serviceAccountName: names.serviceAccount,
+    automountServiceAccountToken: true,
+    enableServiceLinks: false,
+    terminationGracePeriodSeconds: GRACE_MARGIN_SECONDS + Math.ceil((drainTimeoutMs + handoverTimeoutMs + stopTimeoutMs) / 1000),
+    securityContext: podSecurity(),
+    ...(spec.imagePullSecrets === undefined ? {} : { imagePullSecrets: spec.imagePullSecrets }),
+    ...scheduling(cluster),
+    containers: [
+      {
+        name: 'postgresql',
+        ...imageOf(cluster, surroundings),
+        args: ['agent', '--pod'],
+        env: podEnvironment(cluster),
+        ports: [
+          { name: PORT.postgres, containerPort: POD.postgresPort, protocol: 'TCP' },
+          { name: PORT.api, containerPort: POD.apiPort, protocol: 'TCP' },
+          { name: PORT.health, containerPort: POD.healthPort, protocol: 'TCP' },
+        ],
+        resources: spec.resources,
+        securityContext: CONTAINER_SECURITY,
+        // The agent may wait for a Secret or for its volume; ending it would not help.
+        startupProbe: httpProbe(POD.memberProbes.live, PORT.health, {
+          periodSeconds: 2,
+          timeoutSeconds: 2,
+          failureThreshold: 300,
+        }),
+        // Only an agent whose decisions have stopped is ended: a server in recovery, however long, is not.
+        livenessProbe: httpProbe(POD.memberProbes.live, PORT.health, {
+          periodSeconds: 10,
+          timeoutSeconds: 5,
+          failureThreshold: 6,
+        }),
+        readinessProbe: httpProbe(POD.memberProbes.ready, PORT.health, {
+          periodSeconds: 5,
+          timeoutSeconds: 3,
+          failureThreshold: 2,
+        }),
+        volumeMounts: [
+          mount(DATA_VOLUME, POD.memberDir),
+          mount('run', POD.runDir),
+          mount('tmp', '/tmp'),
+          mount('shm', '/dev/shm'),
+          mount('config', POD.configDir, true),
+          mount('tls', POD.tlsDir, true),
+          ...Object.keys(logins).map((login) => mount(login, `${POD.secretsDir}/${login}`, true)),
+        ],
+      },
+    ],
+    volumes: [
+      memoryVolume('run'),
+      { name: 'tmp', emptyDir: {} },
+      // The 64 MB of a container are too little for a parallel query.
+      memoryVolume('shm'),
+      { name: 'config', configMap: { name: names.configMap, defaultMode: 0o444 } },
+      secretVolume('tls', names.memberTlsSecret),
+      ...Object.entries(logins).map(([login, secretName]) => secretVolume(login, secretName)),
+    ],
+  };
+}
+
+function scheduling(cluster: PostgresCluster) {
+  const { affinity, nodeSelector, tolerations, topologySpread } = cluster.spec;
+  const labelSelector = { matchLabels: selectorOf(cluster, 'postgresql') };
+  return {
+    affinity: affinity ?? apart(labelSelector),
+    ...(nodeSelector === undefined ? {} : { nodeSelector }),
+    ...(tolerations === undefined ? {} : { tolerations }),
+    ...(topologySpread === undefined
+      ? {}
+      : { topologySpreadConstraints: topologySpread.map((spread) => ({ ...spread, labelSelector })) }),
+  };
+}
+
+/** Two on one node are better than one that runs nowhere: preferred, not required. */
+export function apart(labelSelector: Readonly<Record<string, unknown>>) {
+  const podAffinityTerm = { topologyKey: 'kubernetes.io/hostname', labelSelector };
+  return { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm }] } };
+}
