@@ -1,14 +1,16 @@
-import type { Agent } from 'node:http';
+import type { Agent, OutgoingHttpHeaders } from 'node:http';
+import { exchange, type HttpCall, type HttpPeer, lastAnswerAt, stream } from '../../http/exchange.ts';
+import { lastingAgent } from '../../http/lasting-agent.ts';
 import { type EtcdAnswer, readAnswer } from './answers.ts';
 import type { Credentials } from './credentials.ts';
-import { exchange, lastAnswerAt, type Peer, type Post, stream } from './exchange.ts';
-import { EtcdFailure } from './failures.ts';
-import { lastingAgent } from './lasting-agent.ts';
+import { EtcdFailure, toFailure } from './failures.ts';
 import type { EtcdRequest } from './requests.ts';
 
 /** Connections to one member of etcd at a time, without the watch's. */
 const MAX_SOCKETS = 16;
 const MAX_IDLE_SOCKETS = 2;
+/** Beyond this an answer is not read on; lists are asked for in pages that stay below. */
+const MAX_ANSWER_BYTES = 8 << 20;
 const AUTHENTICATION_IS_OFF = /authentication is not enabled/;
 /**
  * A member of etcd that knows no leader then says so at once, and ends its watches, instead of letting everybody wait for five
@@ -25,7 +27,7 @@ export interface SendOptions {
 /** One member of etcd: its connections, and the token that it gave for user and password. */
 export class Endpoint {
   readonly name: string;
-  readonly #peer: Peer;
+  readonly #peer: HttpPeer;
   readonly #agent: Agent;
   readonly #credentials: Credentials;
   readonly #loginTimeoutMs: number;
@@ -41,14 +43,14 @@ export class Endpoint {
     this.#loginTimeoutMs = loginTimeoutMs;
     const options = { keepAlive: true, maxSockets: MAX_SOCKETS, maxFreeSockets: MAX_IDLE_SOCKETS, scheduling: 'lifo' as const };
     this.#agent = lastingAgent(url.protocol, options);
-    this.#peer = { url, secureContext: credentials.secureContext, agent: this.#agent };
+    this.#peer = { url, secureContext: credentials.secureContext, agent: this.#agent, toFailure };
   }
 
   /** Rejects with EtcdFailure, or with the signal's reason. */
   send(request: EtcdRequest, { signal, onSent }: SendOptions): Promise<EtcdAnswer> {
     return this.#withToken(signal, async (headers) => {
-      const payload = Buffer.from(JSON.stringify(request.body));
-      const { status, text } = await exchange(this.#peer, { path: request.path, payload, headers, signal, onSent });
+      const call = post(request.path, request.body, headers, { signal, onSent });
+      const { status, text } = await exchange(this.#peer, call, MAX_ANSWER_BYTES);
       return readAnswer(status, text);
     });
   }
@@ -63,12 +65,8 @@ export class Endpoint {
     const either = AbortSignal.any([signal, lost.signal]);
     try {
       await this.#withToken(either, (headers) => {
-        const payload = Buffer.from(JSON.stringify(request.body));
-        return stream(
-          { ...this.#peer, agent: false },
-          { path: request.path, payload, headers, signal: either, onSent },
-          listen(),
-        );
+        const call = post(request.path, request.body, headers, { signal: either, onSent });
+        return stream({ ...this.#peer, agent: false }, call, listen);
       });
     } finally {
       this.#follows.delete(lost);
@@ -86,7 +84,7 @@ export class Endpoint {
     this.#agent.destroy();
   }
 
-  async #withToken<Result>(signal: AbortSignal, act: (headers: Post['headers']) => Promise<Result>): Promise<Result> {
+  async #withToken<Result>(signal: AbortSignal, act: (headers: OutgoingHttpHeaders) => Promise<Result>): Promise<Result> {
     for (let attempt = 0; ; attempt++) {
       const token = this.#token ?? this.#login();
       const text = await untilAborted(token, signal);
@@ -117,10 +115,9 @@ export class Endpoint {
     const { user } = this.#credentials;
     if (user === undefined) return undefined;
     const signal = AbortSignal.timeout(this.#loginTimeoutMs);
-    const payload = Buffer.from(JSON.stringify(user));
     try {
-      const post = { path: 'auth/authenticate', payload, headers: HAS_LEADER, signal, onSent: () => {} };
-      const { status, text } = await exchange(this.#peer, post);
+      const call = post('auth/authenticate', user, HAS_LEADER, { signal, onSent: () => {} });
+      const { status, text } = await exchange(this.#peer, call, MAX_ANSWER_BYTES);
       const { token } = readAnswer(status, text).body;
       return typeof token === 'string' ? token : undefined;
     } catch (error) {
@@ -132,6 +129,18 @@ export class Endpoint {
       throw new EtcdFailure(code, message, { remedy, harmless: true, cause: error });
     }
   }
+}
+
+function post(path: string, body: unknown, headers: OutgoingHttpHeaders, { signal, onSent }: SendOptions): HttpCall {
+  const payload = Buffer.from(JSON.stringify(body));
+  return {
+    method: 'POST',
+    path: `/v3/${path}`,
+    payload,
+    headers: { ...headers, 'content-type': 'application/json' },
+    signal,
+    onSent,
+  };
 }
 
 function untilAborted<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {

@@ -1,14 +1,15 @@
 import { fail, MatriarchError } from '#domain/errors.ts';
 import type { Store, StoreChange, SwapOutcome, Versioned, WriteOptions } from '#domain/ports/store.ts';
+import { WatchHub } from '../watch-hub.ts';
 import type { EtcdAnswer } from './answers.ts';
 import { type CredentialFiles, readCredentials } from './credentials.ts';
 import { rubbish, toVersioned } from './encoding.ts';
 import { type CallLimits, EtcdClient } from './etcd-client.ts';
 import { EtcdFailure } from './failures.ts';
+import { Follower } from './follower.ts';
 import { Leases } from './leases.ts';
 import { list, pairsOf } from './listing.ts';
 import { deleteKey, type EtcdRequest, readKey, swapKey, writeKey } from './requests.ts';
-import { WatchHub } from './watch-hub.ts';
 
 export interface EtcdStoreOptions extends CredentialFiles {
   /** URLs of the members of etcd, 3.4 or later. The first one is asked first. */
@@ -45,7 +46,7 @@ class EtcdStore implements Store {
     this.#client = client;
     this.#root = root;
     this.#leases = new Leases(client);
-    this.#watches = new WatchHub(client, root);
+    this.#watches = new WatchHub((tell) => new Follower(client, root, tell), client.closing);
   }
 
   get(key: string, options?: { readonly signal?: AbortSignal }): Promise<Versioned | undefined> {

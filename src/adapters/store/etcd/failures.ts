@@ -1,4 +1,5 @@
 import type { ErrorCode } from '#domain/errors.ts';
+import { AnswerTooLarge } from '../../http/exchange.ts';
 
 export type EtcdFailureCode = Extract<ErrorCode, `store.${string}`>;
 
@@ -42,6 +43,7 @@ const REFUSED = /ALERT_(BAD_CERT|CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERT|ACCESS_
 /** Of an error of the connection. `sent`: the request may have reached etcd. */
 export function toFailure(error: unknown, sent: boolean): EtcdFailure {
   if (error instanceof EtcdFailure) return error;
+  if (error instanceof AnswerTooLarge) return new EtcdFailure('store.unavailable', error.message, { remedy: 'smaller' });
   const { code = '', message = String(error) } = error as { code?: string; message?: string };
   if (UNTRUSTED.test(code)) return new EtcdFailure('store.untrusted', message, { harmless: true, cause: error });
   // Whoever refuses the certificate does not read the request.

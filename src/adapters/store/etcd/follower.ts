@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { StoredText } from './encoding.ts';
+import type { StoreChange } from '#domain/ports/store.ts';
+import { LineReader } from '../../http/line-reader.ts';
+import type { StoreFollower } from '../watch-hub.ts';
+import { toVersioned } from './encoding.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EtcdClient } from './etcd-client.ts';
 import { EtcdFailure } from './failures.ts';
-import { FrameReader } from './frame-reader.ts';
 import { list, summarize } from './listing.ts';
 import { Mirror, type MirrorChange } from './mirror.ts';
 import { watchFrom } from './requests.ts';
@@ -27,22 +29,22 @@ type StreamEnd =
  * Follows everything under one prefix, through whatever happens to etcd: lists it, watches from there on, goes on behind the last
  * event elsewhere, and lists again where that is not possible. Tells only what differs from what it has told.
  */
-export class Follower {
+export class Follower implements StoreFollower {
   readonly #client: EtcdClient;
   readonly #root: string;
-  readonly #tell: (changes: readonly MirrorChange[]) => void;
+  readonly #tell: (changes: readonly StoreChange[]) => void;
   readonly #mirror = new Mirror();
   readonly #stopped = new AbortController();
   #nextListing: Promise<void> | undefined;
 
-  constructor(client: EtcdClient, root: string, tell: (changes: readonly MirrorChange[]) => void) {
+  constructor(client: EtcdClient, root: string, tell: (changes: readonly StoreChange[]) => void) {
     this.#client = client;
     this.#root = root;
     this.#tell = tell;
   }
 
-  entries(): readonly StoredText[] {
-    return this.#mirror.entries();
+  entries(): readonly StoreChange[] {
+    return this.#mirror.entries().map(toChange);
   }
 
   stop(): void {
@@ -80,7 +82,7 @@ export class Follower {
       const askedAt = this.#mirror.revision;
       try {
         const listing = await list(this.#client, this.#root, '', this.#client.limits(signal));
-        if (!signal.aborted) this.#tell(this.#mirror.reconcile(listing, askedAt));
+        if (!signal.aborted) this.#tell(this.#mirror.reconcile(listing, askedAt).map(toChange));
         return;
       } catch {
         await this.#pause(failures);
@@ -121,7 +123,7 @@ export class Follower {
   async #follow(endpoint: Endpoint, signal: AbortSignal, onBegun: () => void): Promise<void> {
     const request = watchFrom(this.#root, this.#mirror.revision + 1);
     await endpoint.follow(request, { signal, onSent: () => {} }, () => {
-      const reader = new FrameReader();
+      const reader = new LineReader();
       return (chunk) => {
         for (const line of reader.push(chunk)) this.#hear(line, onBegun);
       };
@@ -135,7 +137,7 @@ export class Follower {
         if (frame.clusterId !== this.#mirror.clusterId) throw new OutOfDate();
         return onBegun();
       case 'events':
-        return this.#tell(this.#mirror.apply(frame.events));
+        return this.#tell(this.#mirror.apply(frame.events).map(toChange));
       case 'compacted':
         throw new OutOfDate();
     }
@@ -171,4 +173,8 @@ class OutOfDate extends EtcdFailure {
   constructor() {
     super('store.unavailable', 'the watch is out of date');
   }
+}
+
+function toChange({ key, text, version }: MirrorChange): StoreChange {
+  return { key, current: text === null ? undefined : toVersioned({ text, version }) };
 }

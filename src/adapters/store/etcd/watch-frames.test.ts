@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LineReader } from '../../http/line-reader.ts';
 import { encode } from './encoding.ts';
-import { FrameReader } from './frame-reader.ts';
 import { readFrame } from './watch-frames.ts';
 
 describe('The lines of a stream', () => {
@@ -10,7 +10,7 @@ describe('The lines of a stream', () => {
     fc.assert(
       fc.property(fc.array(line), fc.array(fc.nat(30)), (lines, cuts) => {
         const bytes = Buffer.from(lines.map((one) => `${one}\n`).join(''), 'utf8');
-        const reader = new FrameReader();
+        const reader = new LineReader();
         const read: string[] = [];
         let from = 0;
         for (const length of cuts) {
@@ -24,7 +24,7 @@ describe('The lines of a stream', () => {
   });
 
   test('are bounded, each for itself', () => {
-    const reader = new FrameReader(10);
+    const reader = new LineReader(10);
     expect(reader.push(Buffer.from('123456789\n123456789\n12345'))).toEqual(['123456789', '123456789']);
     expect(() => reader.push(Buffer.from('678901'))).toThrow(RangeError);
   });

@@ -1,13 +1,13 @@
-/** Beyond this a frame is not read on. */
-const MAX_FRAME_BYTES = 8 << 20;
+/** Beyond this a line is not read on. */
+const MAX_LINE_BYTES = 8 << 20;
 
 /** Cuts a stream into its lines, wherever the network cut it. */
-export class FrameReader {
+export class LineReader {
   readonly #maxBytes: number;
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(maxBytes = MAX_FRAME_BYTES) {
+  constructor(maxBytes = MAX_LINE_BYTES) {
     this.#maxBytes = maxBytes;
   }
 

@@ -3,7 +3,6 @@ import { Agent, createServer as createHttpServer, type RequestListener } from 'n
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { exchange } from './exchange.ts';
-import type { EtcdFailure } from './failures.ts';
 
 const endings: (() => unknown)[] = [];
 afterEach(() => {
@@ -19,8 +18,9 @@ async function serve(listener: RequestListener): Promise<URL> {
 
 function post(url: URL, agent: Agent) {
   const signal = new AbortController().signal;
-  const options = { path: 'kv/put', payload: Buffer.from('{}'), headers: {}, signal, onSent: () => {} };
-  return exchange({ url, secureContext: undefined, agent }, options);
+  const toFailure = (cause: unknown, sent: boolean) => Object.assign(new Error('lost', { cause }), { sent });
+  const call = { method: 'POST', path: '/v3/kv/put', payload: Buffer.from('{}'), headers: {}, signal };
+  return exchange({ url, secureContext: undefined, agent, toFailure }, call, 100);
 }
 
 function newAgent(): Agent {
@@ -39,8 +39,8 @@ test('whoever waited for the connection of another request has sent when it brea
   });
   const agent = newAgent();
   const [first, second] = await Promise.allSettled([post(url, agent), post(url, agent)]);
-  expect(first).toEqual({ status: 'fulfilled', value: { status: 200, text: '{}' } });
-  expect((second as PromiseRejectedResult).reason as EtcdFailure).toMatchObject({ code: 'store.unavailable', harmless: false });
+  expect(first).toMatchObject({ status: 'fulfilled', value: { status: 200, text: '{}' } });
+  expect((second as PromiseRejectedResult).reason).toMatchObject({ sent: true });
 });
 
 test('a connection is used again, and on one that breaks nothing is certain', async () => {
@@ -54,7 +54,7 @@ test('a connection is used again, and on one that breaks nothing is certain', as
   const agent = newAgent();
   await post(url, agent);
   await post(url, agent);
-  await expect(post(url, agent)).rejects.toMatchObject({ harmless: false });
+  await expect(post(url, agent)).rejects.toMatchObject({ sent: true });
 });
 
 test('whoever is refused has sent nothing', async () => {
@@ -63,7 +63,7 @@ test('whoever is refused has sent nothing', async () => {
   const { port } = server.address() as AddressInfo;
   server.close();
   await once(server, 'close');
-  await expect(post(new URL(`http://127.0.0.1:${port}`), newAgent())).rejects.toMatchObject({ harmless: true });
+  await expect(post(new URL(`http://127.0.0.1:${port}`), newAgent())).rejects.toMatchObject({ sent: false });
 });
 
 test('an answer that ends in the middle is none', async () => {
@@ -72,5 +72,5 @@ test('an answer that ends in the middle is none', async () => {
     response.writeHead(200, { 'content-length': 100 });
     response.write('{"header":', () => request.socket.destroy());
   });
-  await expect(post(url, newAgent())).rejects.toMatchObject({ code: 'store.unavailable', harmless: false });
+  await expect(post(url, newAgent())).rejects.toMatchObject({ sent: true });
 });

@@ -1,8 +1,15 @@
 import type { StoreChange } from '#domain/ports/store.ts';
-import { toVersioned } from './encoding.ts';
-import type { EtcdClient } from './etcd-client.ts';
-import { Follower } from './follower.ts';
-import type { MirrorChange } from './mirror.ts';
+
+/** Follows everything in a store, through whatever happens to it. */
+export interface StoreFollower {
+  /** Resolves when it is stopped. */
+  run(): Promise<void>;
+  /** Resolves when everything is told that was written before this call, or when it is stopped. */
+  refresh(): Promise<void>;
+  /** What has been told and stands, in the order in which it was written. */
+  entries(): readonly StoreChange[];
+  stop(): void;
+}
 
 interface Watcher {
   readonly prefix: string;
@@ -13,24 +20,25 @@ interface Watcher {
 }
 
 interface Following {
-  readonly follower: Follower;
+  readonly follower: StoreFollower;
   readonly ended: Promise<void>;
 }
 
 /** All watches of a store on one stream, which is open as long as there is one. */
 export class WatchHub {
-  readonly #client: EtcdClient;
-  readonly #root: string;
+  readonly #follower: (tell: (changes: readonly StoreChange[]) => void) => StoreFollower;
+  readonly #closing: AbortSignal;
   readonly #watchers = new Set<Watcher>();
   #following: Following | undefined;
 
-  constructor(client: EtcdClient, root: string) {
-    this.#client = client;
-    this.#root = root;
+  /** `closing` aborts when the store is closed. */
+  constructor(follower: (tell: (changes: readonly StoreChange[]) => void) => StoreFollower, closing: AbortSignal) {
+    this.#follower = follower;
+    this.#closing = closing;
   }
 
   add(prefix: string, onChange: (change: StoreChange) => void, signal: AbortSignal): void {
-    if (signal.aborted || this.#client.closing.aborted) return;
+    if (signal.aborted || this.#closing.aborted) return;
     const watcher: Watcher = { prefix, onChange, ready: false, ended: false };
     this.#watchers.add(watcher);
     signal.addEventListener('abort', () => this.#end(watcher), { once: true });
@@ -47,19 +55,19 @@ export class WatchHub {
 
   #follow(): Following {
     if (this.#following === undefined) {
-      const follower = new Follower(this.#client, this.#root, (changes) => this.#tellAll(changes));
+      const follower = this.#follower((changes) => this.#tellAll(changes));
       this.#following = { follower, ended: follower.run() };
     }
     return this.#following;
   }
 
-  #introduce(watcher: Watcher, follower: Follower): void {
+  #introduce(watcher: Watcher, follower: StoreFollower): void {
     if (watcher.ended) return;
     watcher.ready = true;
-    for (const { key, text, version } of follower.entries()) tell(watcher, { key, text, version });
+    for (const entry of follower.entries()) tell(watcher, entry);
   }
 
-  #tellAll(changes: readonly MirrorChange[]): void {
+  #tellAll(changes: readonly StoreChange[]): void {
     for (const change of changes) {
       for (const watcher of [...this.#watchers]) if (watcher.ready) tell(watcher, change);
     }
@@ -74,10 +82,10 @@ export class WatchHub {
   }
 }
 
-function tell(watcher: Watcher, { key, text, version }: MirrorChange): void {
-  if (watcher.ended || !key.startsWith(watcher.prefix)) return;
+function tell(watcher: Watcher, change: StoreChange): void {
+  if (watcher.ended || !change.key.startsWith(watcher.prefix)) return;
   try {
-    watcher.onChange({ key, current: text === null ? undefined : toVersioned({ text, version }) });
+    watcher.onChange(change);
   } catch (error) {
     // The stream serves others, too.
     process.emitWarning(error instanceof Error ? error : String(error));

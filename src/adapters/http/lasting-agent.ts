@@ -2,7 +2,7 @@ import type { Agent, AgentOptions } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { Agent as HttpAgent } from '../../http/node-http.ts';
+import { Agent as HttpAgent } from './node-http.ts';
 
 /** A connection in the making is given up after this: a lost first packet, sent again after a second, and a slow wire fit in. */
 const CONNECT_TIMEOUT_MS = 5000;
