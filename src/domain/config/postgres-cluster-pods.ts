@@ -14,7 +14,7 @@ const quantity = z
   .union([z.string(), z.number()])
   .transform(String)
   .refine((text) => RESOURCE_QUANTITY.test(text), 'must be a quantity such as 500m, 2 or 1Gi')
-  .meta({ intOrString: true });
+  .meta({ intOrString: true, pattern: RESOURCE_QUANTITY.source });
 
 export const objectName = name;
 
@@ -49,6 +49,7 @@ export const storageSchema = z.strictObject({
     .default('10Gi')
     .meta({
       intOrString: true,
+      pattern: RESOURCE_QUANTITY.source,
       description: 'The size of the volume of each member. It may grow, where the storage class allows it; it cannot shrink.',
     }),
   storageClass: name.optional().meta({

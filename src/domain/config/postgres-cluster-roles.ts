@@ -30,7 +30,7 @@ export const roleSchema = z.strictObject({
   inherit: z.boolean().default(true).meta({ description: 'It has the rights of the roles that it belongs to.' }),
   connectionLimit: z.int().min(-1).max(262_143).default(-1).meta({ description: 'Its connections at once; -1: no limit.' }),
   memberOf: z.array(z.string().min(1)).max(64).default([]).meta({
-    description: 'The roles that it belongs to. It is taken out of others that were listed before.',
+    description: 'The roles that it belongs to. It is taken out of others.',
   }),
 });
 export type RoleSpec = z.output<typeof roleSchema>;

@@ -2,6 +2,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
+import { DEFAULT_IMAGE } from '#domain/kubernetes/default-image.ts';
 import { VERSION } from './version.ts';
 
 function integer(minimum: number, maximum: number) {
@@ -50,6 +51,7 @@ export function buildProgram(): Command {
   addTools(program);
   addMachines(program);
   addCertificates(program);
+  addKubernetes(program);
   return program;
 }
 
@@ -288,6 +290,28 @@ function addCertificates(program: Command): void {
   command(certificates, 'rotate', 'a new authority in three stages, each of which waits until every member has followed')
     .option('--applied', 'of the members whose agents do not answer, take it that they have the files')
     .action(async (options) => (await import('./certificates.ts')).rotate(options));
+}
+
+function addKubernetes(program: Command): void {
+  program
+    .command('manifests')
+    .description('a cluster for Kubernetes as YAML that runs without the operator, with secrets drawn at random')
+    .helpOption('-h, --help', 'print this help')
+    .addArgument(new Argument('<name>', 'the name of the cluster').argParser(clusterName))
+    .option('-n, --namespace <namespace>', 'the namespace, which is made too (default: none is named, kubectl chooses)')
+    .addOption(new Option('--instances <n>', 'how many members (default: 3)').argParser(integer(1, 16)))
+    .option('--image <image>', 'the image of Matriarch', DEFAULT_IMAGE)
+    .option('--storage-size <quantity>', 'the size of the volume of each member (default: 10Gi)')
+    .option('--storage-class <name>', 'its storage class (default: that of the Kubernetes cluster)')
+    .addOption(
+      new Option('--node-port <port>', 'a Service at this port of every node, for clients from outside').argParser(
+        integer(1, 65_535),
+      ),
+    )
+    .option('--spec <file>', 'a PostgresCluster whose `spec` says the rest')
+    .option('--kubernetes <version>', 'the version of the Kubernetes that reads them', '1.32')
+    .option('--out <dir>', 'write files there instead of printing; secrets that are there already stay')
+    .action(async (name, options) => (await import('./manifests.ts')).manifests(name, options));
 }
 
 const USAGE_CODES: Readonly<Record<string, ErrorCode>> = {
