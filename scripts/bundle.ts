@@ -8,9 +8,11 @@ const ROOT = resolve(import.meta.dirname, '..');
 
 /** Each is started as a process or a thread of its own, and found beside whoever starts it (`entryFile`): hence one flat folder. */
 const ENTRIES = {
-  matriarch: 'src/programs/cli/main.ts',
+  'cli-main': 'src/programs/cli/main.ts',
   'pod-main': 'src/programs/pod/pod-main.ts',
-  'agent-main': 'src/programs/pod/agent-main.ts',
+  'agent-main': 'src/programs/agent/main.ts',
+  'up-main': 'src/programs/up/main.ts',
+  'up-warm-main': 'src/programs/up/warm-main.ts',
   'guard-main': 'src/adapters/process/guard-main.ts',
   'canary-main': 'src/adapters/process/canary-main.ts',
   'check-main': 'src/programs/config-check/check-main.ts',

@@ -24,8 +24,8 @@ import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
-import { openDoors } from './doors.ts';
 import { Declarations, readDeclared } from './declarations.ts';
+import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
@@ -157,9 +157,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
   await watchmen.start();
   proxies.configured(dynamic.proxy);
-  const declarations = new Declarations({ config, checker, store, server, leads, log, signal });
-  followStore(options, parts, { links, face, feed, proxies, declarations });
-  void declarations.follow();
+  followStore(options, parts, { links, face, feed, proxies, leads });
   keepCertificates(options, parts, [doors, links]);
   const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
   const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
@@ -190,12 +188,14 @@ interface Fed {
   readonly face: AgentFace;
   readonly feed: (event: HaEvent) => void;
   readonly proxies: ProxyDesk;
-  readonly declarations: Declarations;
+  readonly leads: () => boolean;
 }
 
 function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, fed: Fed): void {
-  const { links, face, feed, proxies, declarations } = fed;
+  const { links, face, feed, proxies, leads } = fed;
   const { store, dynamicConfig, server } = parts;
+  const declarations = new Declarations({ config, checker, store, server, leads, log, signal });
+  void declarations.follow();
   const addresses = new AddressBook(config.name);
   stayMember(store, config.name, signal);
   watchStore({

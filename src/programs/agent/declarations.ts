@@ -1,5 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { PostgresServer } from '#adapters/postgres/postgres-server.ts';
 import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';

@@ -1,8 +1,8 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
-import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 import { DEFAULT_IMAGE } from '#domain/kubernetes/default-image.ts';
+import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { VERSION } from './version.ts';
 
 function integer(minimum: number, maximum: number) {

@@ -1,6 +1,6 @@
+import type { z } from 'zod';
 import type { memberConfigSchema } from '#domain/config/member-config.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
-import type { z } from 'zod';
 import type { PodEnvironment } from './pod-environment.ts';
 import type { PodPaths } from './pod-paths.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { writeAtomically } from '#adapters/files/write-atomically.ts';
-import { limitLogs } from '#programs/up/limit-logs.ts';
-import { RestartDelay } from '#programs/up/restart-delay.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
 import { watchFiles } from '#programs/proxy/watch-files.ts';
+import { limitLogs } from '#programs/up/limit-logs.ts';
+import { RestartDelay } from '#programs/up/restart-delay.ts';
 import { composeMember } from './compose-member.ts';
 import { copyMounts, mountedFiles } from './mounted-files.ts';
 import type { PodEnvironment } from './pod-environment.ts';

@@ -17,7 +17,9 @@ export interface PodEnvironment {
 export function readPodEnvironment(env: Readonly<Record<string, string | undefined>>): PodEnvironment {
   const of = (variable: string, isRight: (text: string) => boolean, what: string): string => {
     const text = env[variable] ?? '';
-    return isRight(text) ? text : fail('config.invalid', `${variable} in the environment of the pod must be ${what}, not "${text}"`);
+    return isRight(text)
+      ? text
+      : fail('config.invalid', `${variable} in the environment of the pod must be ${what}, not "${text}"`);
   };
   const isName = (text: string) => NAME.test(text);
   const aName = 'lower-case letters, digits and dashes, at most 40';

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { entryFile } from '#adapters/process/entry-file.ts';
+import { AGENT_MAIN, AGENT_NODE_OPTIONS } from '#programs/agent/agent-command.ts';
 
 export interface RunningAgent {
   readonly pid: number;
@@ -9,21 +7,18 @@ export interface RunningAgent {
   readonly ended: Promise<string>;
 }
 
-/** A checkout has the options beside the agent, a bundle beside everything. */
-const OPTIONS = new URL(import.meta.url.endsWith('.ts') ? '../agent/node-options' : './node-options', import.meta.url);
-
 /**
  * Starts the agent in a session of its own, with the output of this process. Variables of libpq stay behind: they would redirect its
  * tools.
  */
 export function startAgent(config: string, cwd: string): RunningAgent {
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')));
-  const options = readFileSync(OPTIONS, 'utf8').trim().split(' ');
-  const child = spawn(
-    process.execPath,
-    [...options, fileURLToPath(entryFile(import.meta.url, 'agent-main')), '--config', config],
-    { cwd, detached: true, stdio: ['ignore', 'inherit', 'inherit'], env: { ...env, MALLOC_ARENA_MAX: '1' } },
-  );
+  const child = spawn(process.execPath, [...AGENT_NODE_OPTIONS, AGENT_MAIN, '--config', config], {
+    cwd,
+    detached: true,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...env, MALLOC_ARENA_MAX: '1' },
+  });
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : signal));
