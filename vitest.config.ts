@@ -86,7 +86,7 @@ export default defineConfig({
           retry,
           include: ['**/*.kube.test.ts'],
           exclude,
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           hookTimeout: 60_000,
           fileParallelism: false,
           sequence: { groupOrder: 6 },

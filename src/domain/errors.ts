@@ -190,6 +190,42 @@ export const ERRORS = {
     meaning: 'The promise of the member is damaged or was written by a later version. Without it the member may not take part.',
     next: 'Restore nothing from a copy. Move the file away: the member then starts a life of its own, and nothing that it once confirmed counts.',
   },
+  'kubernetes.noAccess': {
+    meaning: 'Nothing says where the API server of Kubernetes is, or how to log in there; or what says so cannot be used.',
+    next: 'In a pod, give it a service account; elsewhere name a kubeconfig in KUBECONFIG.',
+  },
+  'kubernetes.unavailable': {
+    meaning: 'The API server of Kubernetes did not answer in time, or could not. Nothing is known about the effect of a write.',
+    next: 'Clusters that run go on without it; bring it back for anything to be changed.',
+  },
+  'kubernetes.denied': {
+    meaning: 'The API server of Kubernetes does not let this user do that, or does not know it.',
+    next: 'Check the token or certificate, and the Role that is bound to the user that the message names.',
+  },
+  'kubernetes.untrusted': {
+    meaning: 'What answers in the place of the API server shows a certificate that is not to be trusted. Nothing was sent to it.',
+    next: 'Check the address and the authority in the kubeconfig; something between here and there may answer for it.',
+  },
+  'kubernetes.notFound': {
+    meaning: 'The API server of Kubernetes has no such object, or does not know its kind.',
+    next: 'Check the name and the namespace; for a PostgresCluster, that the operator is installed.',
+  },
+  'kubernetes.conflict': {
+    meaning: 'Somebody else changed the object at the same time, or it is there already. Nothing was written.',
+    next: 'Look at it as it is now, and make the change again.',
+  },
+  'kubernetes.expired': {
+    meaning: 'The API server of Kubernetes no longer remembers what was asked for.',
+    next: 'List the objects anew.',
+  },
+  'kubernetes.tooLarge': {
+    meaning: 'The object is larger than Kubernetes takes.',
+    next: 'Make it smaller; a ConfigMap holds 1 MiB.',
+  },
+  'kubernetes.refused': {
+    meaning: 'The API server of Kubernetes refuses the object; the message names its fields.',
+    next: 'Mend the fields that the message names.',
+  },
   'store.unavailable': {
     meaning: 'The store did not answer in time. Nothing is known about the effect of a write.',
     next: 'A healthy cluster goes on without it; bring the store back for a failover or switchover to be possible.',

@@ -16,7 +16,6 @@ import { Process } from './process.ts';
 import type { StoreKey } from './store.ts';
 import { StoreClient } from './store-client.ts';
 
-const MEMBER_TTL_MS = 30_000;
 const PUBLISH_AGAIN_MS = 1000;
 const PORT_TIMEOUT_MS = 1000;
 
@@ -46,7 +45,7 @@ export class VirtualAgent {
     this.process = new Process(`${name}'s agent`);
     this.#ha = createHa(world.options.without);
     this.state = initialState({
-      self: { name, host, port, tags, run },
+      self: { name, host, port, tags, run, publishEveryMs: world.options.publishEveryMs },
       config: world.config,
       promise: volume.promise.promise,
       incarnation: volume.promise.incarnation,
@@ -259,7 +258,7 @@ export class VirtualAgent {
     const record = this.#published;
     if (record === null) return;
     this.#store.request(
-      () => this.#world.store.publish(record, MEMBER_TTL_MS),
+      () => this.#world.store.publish(record, 3 * this.#world.options.publishEveryMs),
       () => undefined,
       () =>
         this.after(PUBLISH_AGAIN_MS, () => {

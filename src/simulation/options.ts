@@ -107,6 +107,8 @@ export interface WorldOptions {
   readonly frozen: boolean;
   readonly without: readonly RuleName[];
   readonly sabotage: Sabotage;
+  /** How often members at rest write their records again; they expire after three times as long. */
+  readonly publishEveryMs: number;
 }
 
 const NO_TAGS: Tags = { nofailover: false, priority: 50, nosync: false, clonefrom: false };
@@ -166,6 +168,7 @@ export function optionsOf(seed: number): WorldOptions {
     frozen: false,
     without: [],
     sabotage: NO_SABOTAGE,
+    publishEveryMs: new Random(seed, 5).pick([10_000, 180_000]),
   };
 }
 

@@ -23,6 +23,8 @@ export interface HttpPeer {
   readonly secureContext: SecureContext | undefined;
   /** The name that its certificate has to be for, where that is not the host of `url`. */
   readonly servername?: string | undefined;
+  /** True: whoever answers is trusted. */
+  readonly insecure?: boolean | undefined;
   /** False: a connection of its own. */
   readonly agent: Agent | false;
   /** What a call rejects with. `sent`: the request may have reached the other end. */
@@ -137,7 +139,10 @@ function read(
   });
 }
 
-function open({ url, secureContext, servername, agent }: HttpPeer, { method, path, payload, headers }: HttpCall): ClientRequest {
+function open(
+  { url, secureContext, servername, insecure, agent }: HttpPeer,
+  { method, path, payload, headers }: HttpCall,
+): ClientRequest {
   const options = {
     method,
     // Without the brackets of an IPv6 address.
@@ -152,6 +157,7 @@ function open({ url, secureContext, servername, agent }: HttpPeer, { method, pat
     ...options,
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(servername === undefined ? {} : { servername }),
+    ...(insecure === true ? { rejectUnauthorized: false } : {}),
   });
 }
 

@@ -12,5 +12,9 @@ export async function openStore({ store, cluster }: Pick<MemberConfig, 'store' |
       const { openEtcdStore } = await import('./etcd/etcd-store.ts');
       return openEtcdStore({ ...store, prefix: store.prefix ?? `/matriarch/${cluster}/` });
     }
+    case 'kubernetes': {
+      const { openKubernetesStore } = await import('./kubernetes/kubernetes-store.ts');
+      return openKubernetesStore({ ...store, cluster });
+    }
   }
 }

@@ -25,4 +25,6 @@ export interface Self {
   readonly tags: Tags;
   /** Random, new with every start of the agent: answers to an earlier run prove nothing to this one. */
   readonly run: string;
+  /** How often it publishes what it is though nothing has changed: as often as the store can bear. */
+  readonly publishEveryMs: number;
 }

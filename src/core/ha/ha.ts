@@ -79,6 +79,9 @@ function absorb(turn: Turn, event: HaEvent): void {
       state.members = { ...state.members, ...Object.fromEntries(event.members.map((member) => [member.name, member])) };
       // Whoever is there has not left, or is back.
       state.left = state.left.filter((name) => !event.members.some((member) => member.name === name));
+      // Its own record went though it is here, as when a person took it for gone: others look for its address there.
+      if (state.published !== null && event.members.every((member) => member.name !== state.self.name))
+        state.published = { ...state.published, at: -Infinity };
       return;
     case 'left':
       return absorbLeft(turn, event.names);

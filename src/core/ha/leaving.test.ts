@@ -21,7 +21,7 @@ const member = (name: string): MemberRecord => ({
 
 function start(): HaState {
   return initialState({
-    self: { name: 'n1', host: 'n1', port: 5432, tags: DEFAULT_TAGS, run: 'r' },
+    self: { name: 'n1', host: 'n1', port: 5432, tags: DEFAULT_TAGS, run: 'r', publishEveryMs: 10_000 },
     config: haSettings(clusterConfigSchema.parse({})),
     promise: 0,
     incarnation: 'n1_aa',

@@ -4,9 +4,6 @@ import { currentPosition } from './granting.ts';
 import type { Leader } from './state.ts';
 import type { Turn } from './turn.ts';
 
-/** Renewed so often though nothing has changed; the record expires after three times as long. */
-export const PUBLISH_EVERY_MS = 10_000;
-
 const LONG_JOB_MS = 5000;
 
 /** Publishes what this member is when that changes, and once in a while (H11: every member's position advances, or it says why not). */
@@ -17,7 +14,7 @@ export function publish(turn: Turn): void {
   const known = state.published;
   const same =
     known !== null && known.state === memberState && known.reason === reason && known.incarnation === state.incarnation;
-  if (same && now - known.at < PUBLISH_EVERY_MS) return;
+  if (same && now - known.at < state.self.publishEveryMs) return;
   state.published = { state: memberState, reason, incarnation: state.incarnation, at: now };
   turn.do({ kind: 'publish', state: memberState, position: currentPosition(turn), reason });
 }

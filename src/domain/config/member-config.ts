@@ -44,6 +44,22 @@ const etcdStore = z
       problem('endpoints', 'must be https:// beyond this machine; `plaintext: true` allows http://');
   });
 
+const kubernetesStore = z.strictObject({
+  kind: z.literal('kubernetes').meta({
+    description:
+      'The API server of Kubernetes: the Lease `<cluster>-leader`, the ConfigMap `<cluster>-records`, and the pods of the members.',
+  }),
+  namespace: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be the name of a namespace')
+    .optional()
+    .meta({ description: 'Where these objects are. Default: the namespace of the pod, or of the kubeconfig.' }),
+  kubeconfig: path.optional().meta({
+    description:
+      'How to reach the API server from outside; the records of members are then in the ConfigMap, too. Default: as the service account of the pod.',
+  }),
+});
+
 const patroniApi = z
   .strictObject({
     host: host.meta({ description: 'The address that it listens on.' }),
@@ -117,6 +133,7 @@ export const memberConfigSchema = z.strictObject({
         file: path.meta({ description: 'The database file.' }),
       }),
       etcdStore,
+      kubernetesStore,
     ])
     .meta({ description: 'Where the records of the cluster are kept.' }),
   tlsDir: path.meta({

@@ -12,4 +12,6 @@ export const LABEL = {
 export const ANNOTATION = {
   /** What a member says of itself in the store; on its own pod. */
   member: `${API_GROUP}/member`,
+  /** The epoch in which the role of the pod was set; on members' pods. A leader of an earlier one leaves it as it is. */
+  roleEpoch: `${API_GROUP}/role-epoch`,
 } as const;

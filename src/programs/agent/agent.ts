@@ -29,7 +29,9 @@ import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
 import { performer } from './perform.ts';
+import { openPodLabels } from './pod-labels.ts';
 import { ProxyDesk } from './proxy-desk.ts';
+import { publishEveryMs } from './publish-interval.ts';
 import { toJson } from './record-json.ts';
 import type { Served } from './routes.ts';
 import { Runner } from './runner.ts';
@@ -78,9 +80,17 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     log: (line) => log.info('postgres', line),
   };
   const server = createPostgresServer(options);
+  const podLabels = await openPodLabels(config, log);
   const onDisk = await promiseFile.read();
   const initial = initialState({
-    self: { name: config.name, host: config.host, port: config.port, tags: config.tags, run: randomUUID() },
+    self: {
+      name: config.name,
+      host: config.host,
+      port: config.port,
+      tags: config.tags,
+      run: randomUUID(),
+      publishEveryMs: publishEveryMs(config.store.kind),
+    },
     config: haSettings(dynamic),
     promise: onDisk?.epoch ?? 0,
     // Without a promise file nothing that this data once confirmed is known to count: it starts a life of its own.
@@ -90,7 +100,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     wall: new Date().toISOString(),
   });
   const socketDir = layoutOf(options).socketDir;
-  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, initial, socketDir };
+  return { paths, certificates, store, dynamic, dynamicConfig, promiseFile, secrets, server, podLabels, initial, socketDir };
 }
 
 /** One member: the core, fed by the world and carried out on it. Resolves when it has ended. */
@@ -98,7 +108,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const { config, checker, log, signal } = options;
   const clock = () => performance.now();
   const parts = await openParts(options);
-  const { paths, certificates, store, dynamic, promiseFile, secrets, server, initial, socketDir } = parts;
+  const { paths, certificates, store, dynamic, promiseFile, secrets, server, podLabels, initial, socketDir } = parts;
   const leads = () => holdsLead(runner.state, clock());
   const desk = new CommandDesk();
   const face = new AgentFace(log);
@@ -112,6 +122,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     onStep: (state, because) => {
       face.seen(state, because, (role) => watchmen.setRole(role));
       proxies.seen(state);
+      podLabels?.seen(state);
     },
   });
   const lookup = (role: string, database: string) => server.lookup(role, database);
@@ -159,8 +170,8 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   proxies.configured(dynamic.proxy);
   followStore(options, parts, { links, face, feed, proxies, leads });
   keepCertificates(options, parts, [doors, links]);
-  const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
-  const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
+  const everyMs = dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT;
+  const timer = setInterval(() => feed({ kind: 'tick', wall: new Date().toISOString() }), everyMs);
   log.info('agent', `${config.name} of ${config.cluster} is up`);
   await done.promise;
   clearInterval(timer);
@@ -169,7 +180,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   links.close();
   proxies.close();
   await watchmen.stop(signal.aborted);
-  for (const part of [server, store, checker]) await part.close();
+  for (const part of [server, store, checker, podLabels]) await part?.close();
 }
 
 function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {

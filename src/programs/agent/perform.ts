@@ -1,8 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PromiseFile } from '#adapters/files/promise-file.ts';
 import type { Effect } from '#core/ha/effects.ts';
 import type { HaEvent } from '#core/ha/events.ts';
 import type { Message } from '#core/ha/messages.ts';
-import { PUBLISH_EVERY_MS } from '#core/ha/publish.ts';
 import type { HaState } from '#core/ha/state.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import type { MemberRecord } from '#domain/member.ts';
@@ -17,6 +17,7 @@ import { readLeader, swapLeader, writeIdentity } from './store-effects.ts';
 import { KEYS } from './store-feed.ts';
 
 const SLOW_LOOK_MS = 500;
+const PUBLISH_AGAIN_MS = 5000;
 
 export interface World {
   readonly config: MemberConfig;
@@ -76,7 +77,7 @@ export function performer(world: World): (effect: Effect) => Promise<HaEvent | u
         world.setDeadline(effect.deadline);
         return;
       case 'publish':
-        await attempt(world, 'members', () => publish(world, effect));
+        await publishUntilItStands(world, effect);
         return;
       case 'reportDivergence':
         world.log.warn('divergence', JSON.stringify(toJson(effect.divergence)));
@@ -125,6 +126,15 @@ async function persist(world: World, { promise, incarnation }: Extract<Effect, {
   }
 }
 
+/** Newer ones end it: by then this one would be wrong. */
+async function publishUntilItStands(world: World, effect: Extract<Effect, { kind: 'publish' }>): Promise<void> {
+  const { published } = world.state();
+  while (!(await attempt(world, 'members', () => publish(world, effect)))) {
+    await sleep(PUBLISH_AGAIN_MS, undefined, { ref: false });
+    if (world.state().published !== published) return;
+  }
+}
+
 async function publish(world: World, { state, position, reason }: Extract<Effect, { kind: 'publish' }>): Promise<void> {
   const { name, host, port, tags, api } = world.config;
   const record: MemberRecord = {
@@ -143,7 +153,7 @@ async function publish(world: World, { state, position, reason }: Extract<Effect
   await world.store.put(
     `${KEYS.members}${name}`,
     { ...(toJson(record) as object), format: formatNow(world) },
-    { ttlMs: 3 * PUBLISH_EVERY_MS, durable: false },
+    { ttlMs: 3 * world.state().self.publishEveryMs, durable: false },
   );
 }
 
@@ -154,13 +164,15 @@ function heard(world: World, event: HaEvent): HaEvent {
   return event;
 }
 
-/** What is only told: its failure is told too, and tried again with the next change. */
-async function attempt(world: World, part: string, write: () => Promise<unknown>): Promise<void> {
+/** What is only told: its failure is told too. False: it failed. */
+async function attempt(world: World, part: string, write: () => Promise<unknown>): Promise<boolean> {
   try {
     await write();
     world.storeAnswered(true);
+    return true;
   } catch (error) {
     world.storeAnswered(false);
     world.log.warn(part, (error as Error).message);
+    return false;
   }
 }

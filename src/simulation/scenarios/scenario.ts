@@ -89,5 +89,6 @@ export function quietWorld(seed: number, durability: 'required' | 'preferred' = 
     frozen: false,
     without: [],
     sabotage: NO_SABOTAGE,
+    publishEveryMs: 10_000,
   };
 }

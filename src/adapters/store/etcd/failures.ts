@@ -1,5 +1,6 @@
 import type { ErrorCode } from '#domain/errors.ts';
 import { AnswerTooLarge } from '../../http/exchange.ts';
+import { REFUSED_CERTIFICATE, UNTRUSTED_CERTIFICATE } from '../../tls/tls-error-codes.ts';
 
 export type EtcdFailureCode = Extract<ErrorCode, `store.${string}`>;
 
@@ -35,18 +36,14 @@ export class EtcdFailure extends Error {
   }
 }
 
-/** Node's codes of a certificate that does not hold (https://nodejs.org/api/tls.html#x509-certificate-error-codes). */
-const UNTRUSTED = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_|CRL_|INVALID_CA|PATH_LENGTH|HOSTNAME_MISMATCH|ERR_TLS_CERT)/;
-/** The alerts by which a server refuses ours. */
-const REFUSED = /ALERT_(BAD_CERT|CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERT|ACCESS_DENIED|DECRYPT_ERROR)/;
-
 /** Of an error of the connection. `sent`: the request may have reached etcd. */
 export function toFailure(error: unknown, sent: boolean): EtcdFailure {
   if (error instanceof EtcdFailure) return error;
   if (error instanceof AnswerTooLarge) return new EtcdFailure('store.unavailable', error.message, { remedy: 'smaller' });
   const { code = '', message = String(error) } = error as { code?: string; message?: string };
-  if (UNTRUSTED.test(code)) return new EtcdFailure('store.untrusted', message, { harmless: true, cause: error });
+  if (UNTRUSTED_CERTIFICATE.test(code)) return new EtcdFailure('store.untrusted', message, { harmless: true, cause: error });
   // Whoever refuses the certificate does not read the request.
-  if (REFUSED.test(code)) return new EtcdFailure('store.denied', `our certificate: ${code}`, { harmless: true, cause: error });
+  if (REFUSED_CERTIFICATE.test(code))
+    return new EtcdFailure('store.denied', `our certificate: ${code}`, { harmless: true, cause: error });
   return new EtcdFailure('store.unavailable', message === '' ? code : message, { harmless: !sent, cause: error });
 }

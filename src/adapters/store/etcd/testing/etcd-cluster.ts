@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Authority, createAuthority, issueCertificate } from '../../../tls/authority.ts';
 import { EtcdMember } from './etcd-member.ts';
+import { freePorts } from './free-ports.ts';
 
 interface Place {
   readonly host: string;
@@ -158,18 +158,6 @@ async function writePair(folder: string, name: string, authority: Authority, hos
   await writeFile(paths.certificate, issued.certificate);
   await writeFile(paths.key, issued.key, { mode: 0o600 });
   return paths;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await new Promise((resolve) => server.once('listening', resolve));
-      return (server.address() as { port: number }).port;
-    }),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function toBase64(text: string): string {

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface EtcdMemberOptions {
+  /** Default: `etcd`, wherever PATH finds it. */
+  readonly command?: string;
   readonly name: string;
   readonly dataDir: string;
   readonly clientUrl: string;
@@ -46,8 +48,8 @@ export class EtcdMember {
 
   /** Resolves when it serves clients, which takes a majority of the cluster. */
   async start(): Promise<void> {
-    const [command = 'etcd', ...rest] = this.#command();
-    const child = spawn(command, rest, {
+    const [program = '', ...rest] = this.#command();
+    const child = spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       // etcd 3.4 refuses to run there without it.
       env: { ...process.env, ETCD_UNSUPPORTED_ARCH: 'arm64' },
@@ -98,10 +100,10 @@ export class EtcdMember {
   }
 
   #command(): string[] {
-    const { name, dataDir, clientUrl, peerUrl, initialCluster, namespace, extraArguments = [] } = this.#options;
+    const { command = 'etcd', name, dataDir, clientUrl, peerUrl, initialCluster, namespace, extraArguments = [] } = this.#options;
     return [
       ...(namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]),
-      'etcd',
+      command,
       ...['--name', name, '--data-dir', dataDir],
       ...['--listen-client-urls', clientUrl, '--advertise-client-urls', clientUrl],
       ...['--listen-peer-urls', peerUrl, '--initial-advertise-peer-urls', peerUrl],

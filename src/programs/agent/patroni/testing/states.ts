@@ -73,7 +73,7 @@ function memberRecord(name: string, incarnation: string, state: MemberRecord['st
 }
 
 function baseState(name: string, incarnation: string): HaState {
-  const self = { name, host: '10.0.0.1', port: 5432, tags: TAGS, run: 'r' };
+  const self = { name, host: '10.0.0.1', port: 5432, tags: TAGS, run: 'r', publishEveryMs: 10_000 };
   const config = haSettings(parseClusterConfig({}));
   return {
     ...initialState({ self, config, promise: 7, incarnation, seed: 1, now: 0, wall: RECORD.since }),
