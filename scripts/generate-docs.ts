@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { renderDeploy } from './deploy/deploy-files.ts';
 import { renderReference } from './reference/reference.ts';
 
-const folder = join(import.meta.dirname, '..', 'docs', 'reference');
-for (const [name, text] of Object.entries(renderReference())) await writeFile(join(folder, name), text);
+const root = join(import.meta.dirname, '..');
+for (const [name, text] of Object.entries(renderReference())) await writeFile(join(root, 'docs', 'reference', name), text);
+for (const [path, text] of Object.entries(renderDeploy())) await writeFile(join(root, 'deploy', path), text);

@@ -13,6 +13,10 @@ interface Schema {
   readonly maximum?: number;
   readonly unit?: 'milliseconds' | 'bytes';
   readonly example?: string;
+  /** A quantity of Kubernetes. */
+  readonly intOrString?: boolean;
+  /** Somebody else's structure. */
+  readonly preserve?: boolean;
   /** Its settings have a table of their own. */
   readonly listedAbove?: boolean;
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -29,6 +33,7 @@ function quantity(value: number, unit: Schema['unit']): string {
 }
 
 function typeOf(schema: Schema): string {
+  if (schema.intOrString === true) return 'quantity such as 500m, 2 or 1Gi';
   if (schema.enum) return schema.enum.map((one) => `\`${String(one)}\``).join(', ');
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   const choices = schema.anyOf ?? schema.oneOf;
@@ -47,6 +52,11 @@ function defaultOf({ default: value, unit }: Schema, required: boolean): string 
   return typeof value === 'number' ? quantity(value, unit) : `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
+/** Of PostgreSQL's parameters everything becomes text, and each may be written as what it is. */
+function typeOfValues(values: Schema): string {
+  return values.type === undefined && values.intOrString !== true ? 'text, number or true or false' : typeOf(values);
+}
+
 /** One row for each setting, sections before what is in them; `named` is the name of the setting so far. */
 function rows(schema: Schema, named: string): string[] {
   if (schema.oneOf !== undefined) return schema.oneOf.flatMap((choice) => rows(choice, named));
@@ -55,9 +65,11 @@ function rows(schema: Schema, named: string): string[] {
     const name = named === '' ? key : `${named}.${key}`;
     if (child.listedAbove === true) return [row([`\`${name}\``, 'settings of the cluster', '–', child.description ?? ''])];
     const inner = child.items?.properties !== undefined ? rows(child.items, `${name}[]`) : rows(child, name);
-    if (inner.length > 0) return [...(child.description ? [row([`\`${name}\``, '', '', child.description])] : []), ...inner];
-    const free = child.type === 'object' && typeof child.additionalProperties === 'object' ? `${name}.NAME` : name;
-    const type = free === name ? typeOf(child) : 'text, number or true or false';
+    const whole = Object.keys(child.default ?? {}).length > 0 ? defaultOf(child, false) : '';
+    if (inner.length > 0) return [...(child.description ? [row([`\`${name}\``, '', whole, child.description])] : []), ...inner];
+    const values = child.type === 'object' && child.preserve !== true ? child.additionalProperties : undefined;
+    const free = typeof values === 'object' ? `${name}.NAME` : name;
+    const type = typeof values === 'object' ? typeOfValues(values) : typeOf(child);
     return [row([`\`${free}\``, type, defaultOf(child, free === name && required.includes(key)), child.description ?? ''])];
   });
 }

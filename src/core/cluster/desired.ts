@@ -11,7 +11,8 @@ import { type StatefulSetState, statefulSet } from './stateful-set.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A step on the way to what the resource asks for. Absent: the end of the way. */
-export interface Step extends Partial<StatefulSetState> {
+export interface Step {
+  readonly set?: StatefulSetState;
   readonly config?: ClusterConfig;
 }
 
@@ -21,11 +22,8 @@ export interface Step extends Partial<StatefulSetState> {
  */
 export function desired(cluster: PostgresCluster, surroundings: Surroundings, step: Step = {}): readonly KubeObject[] {
   const { spec } = cluster;
-  const state = {
-    replicas: step.replicas ?? spec.instances,
-    size: step.size ?? spec.storage.size,
-    storageClass: step.storageClass ?? spec.storage.storageClass,
-  };
+  const { size, storageClass } = spec.storage;
+  const state = step.set ?? { replicas: spec.instances, size, storageClass };
   const proxies = proxyDeployment(cluster, surroundings);
   return [
     ...accessObjects(cluster, surroundings),

@@ -15,10 +15,12 @@ export const ORDERED_PARAMETERS: Readonly<Record<string, number>> = {
 };
 
 export interface ParameterStep {
-  /** The configuration for now: while one parameter still has to be raised, none is lowered. */
+  /** The configuration for now: while one parameter still has to be raised, or a member is away or on its way, none is lowered. */
   readonly config: ClusterConfig;
   /** Names that the primary has to lower before anybody else is restarted. */
   readonly lowering: readonly string[];
+  /** The primary runs with less than a standby: were that one to lead now, the old primary could not follow it. */
+  readonly midway: boolean;
 }
 
 function wantedValue(config: ClusterConfig, name: string): number {
@@ -28,20 +30,22 @@ function wantedValue(config: ClusterConfig, name: string): number {
 
 /**
  * Where one parameter is raised and another lowered at once, two ways: with both in one file, a standby restarted for the one would
- * refuse to start for the other.
+ * refuse to start for the other. `calm`: everybody is there and well, and nobody is to leave.
  */
-export function parameterStep(wanted: ClusterConfig, members: readonly MemberFacts[]): ParameterStep {
+export function parameterStep(wanted: ClusterConfig, members: readonly MemberFacts[], calm: boolean): ParameterStep {
   const inForce = (name: string) => members.flatMap(({ view }) => view?.parameters[name] ?? []);
+  const ofPrimary = members.find(({ view }) => view?.role === 'primary')?.view?.parameters ?? {};
   const names = Object.keys(ORDERED_PARAMETERS);
   const raised = names.filter((name) => inForce(name).some((value) => value < wantedValue(wanted, name)));
   const lowered = names.filter((name) => inForce(name).some((value) => value > wantedValue(wanted, name)));
-  if (raised.length > 0 && lowered.length > 0) {
-    const kept = Object.fromEntries(lowered.map((name) => [name, String(Math.max(...inForce(name)))]));
-    const others = Object.entries(wanted.postgresql.parameters).filter(([key]) => !lowered.includes(key.toLowerCase()));
-    const parameters = { ...Object.fromEntries(others), ...kept };
-    return { config: { ...wanted, postgresql: { ...wanted.postgresql, parameters } }, lowering: [] };
-  }
-  const primary = members.find(({ view }) => view?.role === 'primary');
-  const lowering = lowered.filter((name) => (primary?.view?.parameters[name] ?? 0) > wantedValue(wanted, name));
-  return { config: wanted, lowering };
+  const lowering = lowered.filter((name) => (ofPrimary[name] ?? Infinity) > wantedValue(wanted, name));
+  const kept = raised.length > 0 ? lowered : calm ? [] : lowering;
+  if (kept.length === 0) return { config: wanted, lowering, midway: lowered.length > lowering.length };
+  const others = Object.entries(wanted.postgresql.parameters).filter(([key]) => !kept.includes(key.toLowerCase()));
+  const parameters = {
+    ...Object.fromEntries(others),
+    ...Object.fromEntries(kept.map((name) => [name, String(Math.max(...inForce(name)))])),
+  };
+  const config = { ...wanted, postgresql: { ...wanted.postgresql, parameters } };
+  return { config, lowering: [], midway: lowered.some((name) => !kept.includes(name)) };
 }

@@ -4,7 +4,7 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import type { Action, Plan } from './action.ts';
 import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
-import { find, memberFacts, setFacts } from './member-facts.ts';
+import { find, isWell, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
 import type { Observed } from './observed.ts';
 import { parameterStep } from './ordered-parameters.ts';
@@ -22,13 +22,12 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   const set = setFacts(name, objects);
   const members = memberFacts(name, observed);
   const storage = storageStep(cluster, objects);
-  const parameters = parameterStep(clusterConfigOf(spec), members);
-  const scale = scaleStep(name, spec.instances, set?.replicas, members, observed, spec.paused);
+  const there = set?.replicas === spec.instances && members.length === spec.instances;
+  const parameters = parameterStep(clusterConfigOf(spec), members, there && members.every(isWell));
+  const scale = scaleStep({ cluster, present: set?.replicas, members, observed, held: parameters.midway });
   const wanted = desired(cluster, surroundings, {
     config: parameters.config,
-    replicas: scale.replicas,
-    size: storage.size,
-    ...(storage.storageClass === undefined ? {} : { storageClass: storage.storageClass }),
+    set: { replicas: scale.replicas, size: storage.size, storageClass: storage.storageClass },
   });
   const statefulSet = objectNames(name).statefulSet;
   const applied = applications(wanted, objects, set === undefined || storage.recreate || set.ending ? statefulSet : undefined);
@@ -36,16 +35,17 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
     (claim): Action => ({ kind: 'growClaim', claim, size: storage.size, because: `storage.size is ${storage.size}` }),
   );
   const quiet = applied.length === 0 && grown.length === 0 && !storage.recreate && set !== undefined && !set.ending;
-  const settled = quiet && scale.actions.length === 0 && scale.replicas === set.replicas && scale.waitingFor === null;
+  // A change of parameters that is halfway comes to its end before anybody leaves.
+  const settled = quiet && scale.actions.length === 0 && (parameters.midway || scale.waitingFor === null);
   const disruption = settled
     ? nextDisruption({
         members,
-        wanted: spec.instances,
+        wanted: scale.replicas,
         settled: set.settled,
         paused: spec.paused,
         lowering: parameters.lowering,
       })
-    : { action: null, waitingFor: scale.waitingFor ?? 'what was applied to be looked at' };
+    : { action: null, waitingFor: scale.waitingFor ?? 'what was changed' };
   const actions = [
     ...applied,
     ...grown,
@@ -54,7 +54,11 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
     ...(disruption.action === null ? [] : [disruption.action]),
   ];
   const superfluous = leftovers(wanted, objects);
-  return { actions: [...actions, ...superfluous], waitingFor: disruption.waitingFor, refused: storage.refused };
+  return {
+    actions: [...actions, ...superfluous],
+    waitingFor: disruption.waitingFor ?? scale.waitingFor,
+    refused: storage.refused,
+  };
 }
 
 function applications(wanted: readonly KubeObject[], live: readonly KubeObject[], but: string | undefined): readonly Action[] {

@@ -18,11 +18,9 @@ export const CONDITION_REASONS = [
   'Paused',
   'AllMembersFollow',
   'MembersMissing',
-  'NotSynchronous',
   'Valid',
   'Invalid',
   'Refused',
-  'Deleting',
 ] as const;
 export type ConditionReason = (typeof CONDITION_REASONS)[number];
 
