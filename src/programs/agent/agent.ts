@@ -170,17 +170,23 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   proxies.configured(dynamic.proxy);
   followStore(options, parts, { links, face, feed, proxies, leads });
   keepCertificates(options, parts, [doors, links]);
-  const everyMs = dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT;
-  const timer = setInterval(() => feed({ kind: 'tick', wall: new Date().toISOString() }), everyMs);
+  const stopTicking = tick(feed, dynamic.timings.heartbeatMs);
   log.info('agent', `${config.name} of ${config.cluster} is up`);
   await done.promise;
-  clearInterval(timer);
+  stopTicking();
   runner.stop();
   await doors.close();
   links.close();
   proxies.close();
   await watchmen.stop(signal.aborted);
   for (const part of [server, store, checker, podLabels]) await part?.close();
+}
+
+/** Returns what ends it. */
+function tick(feed: (event: HaEvent) => void, heartbeatMs: number): () => void {
+  const now = () => feed({ kind: 'tick', wall: new Date().toISOString() });
+  const timer = setInterval(now, heartbeatMs / TICKS_PER_HEARTBEAT);
+  return () => clearInterval(timer);
 }
 
 function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {
