@@ -148,7 +148,7 @@ export const memberConfigSchema = z.strictObject({
   }),
   declaredConfig: path.optional().meta({
     description:
-      'A file with the configuration of the cluster as it is wanted. The leader puts what it says into the store, at the start and whenever it changes, and gives the roles the passwords of `secretsFile`; other ways to change either are refused or undone. What it does not say of `paused` is left to people. Absent: the store is changed by people.',
+      'A file with the configuration of the cluster as it is wanted. The leader puts what it says into the store, at the start and whenever it changes, and gives the roles the passwords of `secretsFile`; other ways to change either are refused or undone. A pause that people make stays theirs to end. Absent: the store is changed by people.',
   }),
   runAs: z
     .strictObject({

@@ -59,8 +59,8 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
   // One that cannot be read is no reason to stay away from a server that runs.
-  const declared = await readDeclared(config, checker).catch((error: Error) => log.warn('declared', error.message));
-  const dynamic = await dynamicConfig.read(declared?.config ?? config.initialConfig, signal);
+  const declared = await readDeclared(config, checker).catch((error: Error) => void log.warn('declared', error.message));
+  const dynamic = await dynamicConfig.read(declared ?? config.initialConfig, signal);
   const promiseFile = new PromiseFile(paths.promise);
   const secrets = await readSecrets(config.secretsFile, checker);
   const options: PostgresOptions = {

@@ -5,7 +5,7 @@ import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
 import type { Store } from '#domain/ports/store.ts';
-import type { ConfigChecker, DeclaredConfig } from '#programs/config-check/config-checker.ts';
+import type { ConfigChecker } from '#programs/config-check/config-checker.ts';
 import { watchFiles } from '#programs/proxy/watch-files.ts';
 import type { AgentLog } from './agent-log.ts';
 import { KEYS } from './store-feed.ts';
@@ -27,7 +27,7 @@ const EVERY_MS = 1000;
 export async function readDeclared(
   { declaredConfig }: Pick<MemberConfig, 'declaredConfig'>,
   checker: ConfigChecker,
-): Promise<DeclaredConfig | undefined> {
+): Promise<ClusterConfig | undefined> {
   if (declaredConfig === undefined) return undefined;
   let text: string;
   try {
@@ -44,7 +44,9 @@ export async function readDeclared(
  */
 export class Declarations {
   readonly #options: DeclarationsOptions;
-  #declared: DeclaredConfig | undefined;
+  #declared: ClusterConfig | undefined;
+  /** A pause that was declared is declared no more. */
+  #resumes = false;
   /** What the store says, as it was last heard. */
   #stored: ClusterConfig | undefined;
   #led = false;
@@ -96,7 +98,9 @@ export class Declarations {
 
   async #readConfig(): Promise<void> {
     const { config, checker } = this.#options;
+    const before = this.#declared;
     this.#declared = await readDeclared(config, checker);
+    this.#resumes = before?.paused === true && this.#declared?.paused === false;
   }
 
   async #readSecrets(): Promise<void> {
@@ -117,12 +121,13 @@ export class Declarations {
     const outcome = await store.compareAndSet(KEYS.config, found?.version ?? null, wanted);
     if (!outcome.ok) return;
     this.#stored = wanted;
+    this.#resumes = false;
     log.info('config', 'the declared configuration is in the store');
   }
 
-  /** A pause is people's, unless it is declared too. */
-  #wanted({ config, saysPaused }: DeclaredConfig, stored: ClusterConfig): ClusterConfig {
-    return saysPaused ? config : { ...config, paused: stored.paused };
+  /** A pause is people's, too: that none is declared does not end theirs. */
+  #wanted(declared: ClusterConfig, stored: ClusterConfig): ClusterConfig {
+    return { ...declared, paused: declared.paused || (stored.paused && !this.#resumes) };
   }
 
   async #putPasswords(): Promise<void> {

@@ -5,7 +5,7 @@ import { secretsSchema } from '#domain/config/cluster-description.ts';
 import { parseClusterConfig, parseClusterConfigText, parseMemberConfigText, validate } from '#domain/config/parse-config.ts';
 import { readDocument } from '#domain/config/read-document.ts';
 import { MatriarchError } from '#domain/errors.ts';
-import type { CheckAnswer, CheckRequest, DeclaredConfig } from './config-checker.ts';
+import type { CheckAnswer, CheckRequest } from './config-checker.ts';
 
 function check(request: CheckRequest): unknown {
   switch (request.kind) {
@@ -13,11 +13,8 @@ function check(request: CheckRequest): unknown {
       return parseMemberConfigText(request.text, request.place);
     case 'secrets':
       return validate(secretsSchema, readDocument(request.text, request.place).value, request.place);
-    case 'declared': {
-      const config = parseClusterConfigText(request.text, request.place);
-      const { value } = readDocument(request.text, request.place);
-      return { config, saysPaused: Object.hasOwn(Object(value), 'paused') } satisfies DeclaredConfig;
-    }
+    case 'declared':
+      return parseClusterConfigText(request.text, request.place);
     case 'cluster':
       return parseClusterConfig(request.value, request.place);
   }

@@ -16,12 +16,6 @@ export type CheckAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: { readonly code: ErrorCode; readonly message: string } };
 
-export interface DeclaredConfig {
-  readonly config: ClusterConfig;
-  /** Whether it says something about a pause, which is people's else. */
-  readonly saysPaused: boolean;
-}
-
 interface Waiting {
   resolve(value: unknown): void;
   reject(error: Error): void;
@@ -56,8 +50,8 @@ export class ConfigChecker {
   }
 
   /** The dynamic configuration as somebody declares it in a file. Errors: `config.malformed`, `config.invalid`, `config.owned`. */
-  async declared(text: string, place: string): Promise<DeclaredConfig> {
-    return (await this.#ask({ kind: 'declared', text, place })) as DeclaredConfig;
+  async declared(text: string, place: string): Promise<ClusterConfig> {
+    return (await this.#ask({ kind: 'declared', text, place })) as ClusterConfig;
   }
 
   /** Ends the child. Questions that are open are refused. */
