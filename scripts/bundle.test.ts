@@ -13,13 +13,13 @@ let folder: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'matriarch-bundle-'));
   await bundle(folder);
-});
+}, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const lib = () => join(folder, 'lib');
 const scripts = () => readdirSync(lib()).filter((name) => name.endsWith('.js'));
 
-test('a bundle runs without the sources', async () => {
+test('a bundle runs without the sources', { timeout: 60_000 }, async () => {
   const { stdout } = await run(process.execPath, [join(lib(), 'cli-main.js'), '--version']);
   expect(stdout.trim()).toBe(VERSION);
 });

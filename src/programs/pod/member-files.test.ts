@@ -16,7 +16,8 @@ let paths: PodPaths;
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'matriarch-pod-'));
   paths = podPaths(root);
-  for (const file of ['ca.crt', 'proxy-ca.crt', 'db-0.crt', 'db-0.key', 'db-1.crt', 'db-1.key']) put(paths.mountedTls, file, file);
+  for (const file of ['ca.crt', 'proxy-ca.crt', 'db-0.crt', 'db-0.key', 'db-1.crt', 'db-1.key'])
+    put(paths.mountedTls, file, file);
   for (const login of ['superuser', 'agent', 'replication']) {
     put(paths.mountedSecrets, `${login}/username`, login);
     put(paths.mountedSecrets, `${login}/password`, `of ${login}\n`);
