@@ -51,11 +51,11 @@ export class CertifiedRoles {
 
   /** Ends when the server has read the files. */
   async apply(context: JobContext): Promise<void> {
-    const { files, layout, memory, options, postmaster, role } = context;
+    const { files, layout, memory, postmaster, role } = context;
     const names = this.#names;
     memory.certified = names;
     const mapped = await files.writeIfChanged(layout.identFile, identityMap(names));
-    const rules = accessRules(options.secrets, await isOpen(context), names);
+    const rules = accessRules(memory.secrets, await isOpen(context), names);
     const ruled = await files.writeIfChanged(layout.accessFile, rules);
     await role.read();
     const generation = mapped || ruled ? await role.write({}) : role.generation;
@@ -65,12 +65,12 @@ export class CertifiedRoles {
   }
 
   async #wanted(): Promise<readonly string[]> {
-    const { memory, options, log } = this.#context;
+    const { memory, log } = this.#context;
     if (memory.tls.proxyCa === undefined) {
       this.#digest = '';
       return [];
     }
-    const internal = [options.secrets.agent.name, options.secrets.replication.name];
+    const internal = [memory.secrets.agent.name, memory.secrets.replication.name];
     const [row] = await this.#reader.query<{ digest: string }>(DIGEST, [internal], 'certified digest');
     if (row !== undefined && row.digest === this.#digest) return this.#names;
     const found = await this.#reader.query<{ name: string }>(NAMES, [internal], 'certified names');

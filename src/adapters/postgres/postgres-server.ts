@@ -22,11 +22,13 @@ import { setSync } from './jobs/set-sync.ts';
 import { slots } from './jobs/slots.ts';
 import { startPrimary, startStandby } from './jobs/start.ts';
 import { stop } from './jobs/stop.ts';
+import { renewPassfile } from './jobs/upstream.ts';
 import { layoutOf } from './layout.ts';
 import { type Look, look } from './live-query.ts';
 import { primaryView, standbyView } from './live-view.ts';
 import { OwnedFiles, readIfThere } from './owned-files.ts';
-import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions } from './postgres-options.ts';
+import { putPasswords } from './passwords.ts';
+import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions, type PostgresSecrets } from './postgres-options.ts';
 import { Postmaster } from './postmaster.ts';
 import { RoleFile } from './role-file.ts';
 import { RoleReader } from './role-reader.ts';
@@ -57,6 +59,13 @@ export interface PostgresServer extends ServerPort {
   readonly refusedRoles: readonly string[];
   /** From now on the server shows this certificate and trusts these authorities; connections that are open go on. Waits for a job that runs. */
   useTls(tls: TlsIdentity): Promise<void>;
+  /**
+   * From now on members are connected to by this password of the replication role; connections that are open go on. The names of the
+   * roles and the password of the agent's own stay as they were.
+   */
+  useSecrets(secrets: PostgresSecrets): Promise<void>;
+  /** On the primary: gives the superuser and the replication role their passwords. Returns the roles that had others. */
+  putPasswords(): Promise<readonly string[]>;
 }
 
 export interface ParametersInForce {
@@ -110,6 +119,7 @@ class LocalServer implements PostgresServer {
       log: options.log ?? (() => {}),
       memory: {
         tls: options.tls,
+        secrets: options.secrets,
         parameters: options.parameters,
         syncInForce: undefined,
         startedAt: undefined,
@@ -289,6 +299,27 @@ class LocalServer implements PostgresServer {
     await done;
     if (this.#running === current) this.#running = undefined;
     return renewed;
+  }
+
+  async useSecrets({ superuser, replication }: PostgresSecrets): Promise<void> {
+    const { memory } = this.#context;
+    memory.secrets = {
+      agent: memory.secrets.agent,
+      superuser: { ...memory.secrets.superuser, password: superuser.password },
+      replication: { ...memory.secrets.replication, password: replication.password },
+    };
+    while (this.#running !== undefined) await this.#running.done;
+    await this.#between(renewPassfile);
+  }
+
+  async putPasswords(): Promise<readonly string[]> {
+    const { superuser, replication } = this.#context.memory.secrets;
+    const session = this.#context.openSession({ name: 'matriarch passwords' });
+    try {
+      return await putPasswords(session, [superuser, replication]);
+    } finally {
+      session.drop();
+    }
   }
 
   async close(): Promise<void> {

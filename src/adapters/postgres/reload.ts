@@ -37,7 +37,7 @@ async function generationOf(session: Session, timeoutMs = RELOAD_TIMEOUT_MS): Pr
  * nothing: it is in force when a connection that was made afterwards shows the generation that was written with it.
  */
 export async function setGate(context: JobContext, open: boolean): Promise<void> {
-  const rules = accessRules(context.options.secrets, open, context.memory.certified);
+  const rules = accessRules(context.memory.secrets, open, context.memory.certified);
   const changed = await context.files.writeIfChanged(context.layout.accessFile, rules);
   if (context.postmaster.pid() === undefined) return;
   const generation = changed ? await context.role.write({}) : context.role.generation;

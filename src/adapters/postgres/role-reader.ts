@@ -23,7 +23,7 @@ export class RoleReader {
 
   /** Null: no such role, or one of the agents' own. Rejects when the server does not answer within 900 ms, or too many wait. */
   async lookup(role: string, database: string): Promise<RoleFacts | null> {
-    const { agent, replication } = this.#context.options.secrets;
+    const { agent, replication } = this.#context.memory.secrets;
     if (role === agent.name || role === replication.name) return null;
     const [row] = await this.query<RoleRow>(ROLE_FACTS, [role, database], 'role');
     return row === undefined ? null : roleFacts(row, this.#context.memory.byCertificate.has(row.role));

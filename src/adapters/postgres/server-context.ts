@@ -4,7 +4,7 @@ import type { TlsIdentity } from '../tls/tls-files.ts';
 import type { Histories } from './histories.ts';
 import type { Layout } from './layout.ts';
 import type { OwnedFiles } from './owned-files.ts';
-import type { PostgresOptions } from './postgres-options.ts';
+import type { PostgresOptions, PostgresSecrets } from './postgres-options.ts';
 import type { Postmaster } from './postmaster.ts';
 import type { RoleFile } from './role-file.ts';
 import type { Session, SessionSettings } from './session.ts';
@@ -33,6 +33,8 @@ export interface ServerContext {
 export interface ServerMemory {
   /** Checked: nothing else ever reaches the files that the server reads. */
   tls: TlsIdentity;
+  /** As they were last given. */
+  secrets: PostgresSecrets;
   /** The parameters of the cluster as they were last given. */
   parameters: Readonly<Record<string, string>>;
   /** The value of `synchronous_standby_names` that every process was seen to follow. Undefined after a start and after adoption. */

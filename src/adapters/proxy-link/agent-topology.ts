@@ -32,9 +32,13 @@ const MAX_LINKS = 64;
 /** Nobody names it any more, and it does not answer: it has left. */
 const FORGET_AFTER_MS = 60_000;
 
+/** So long nothing answers where it was last: back to where it was said to be. */
+const ELSEWHERE_AFTER_MS = 3000;
+
 interface Agent {
   readonly link: AgentLink;
-  readonly given: boolean;
+  /** Where it was said to be. Undefined: others have named it. */
+  readonly given: AgentTarget | undefined;
   view: AgentView | undefined;
   /** When another one last named it, or its link went down: whoever is neither has left. */
   knownAt: number;
@@ -63,7 +67,7 @@ class LinkedTopology implements AgentTopology {
 
   constructor(options: AgentTopologyOptions) {
     this.#options = options;
-    for (const target of options.agents) this.#link(target, true);
+    for (const target of options.agents) this.#link(target, target);
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
@@ -92,7 +96,7 @@ class LinkedTopology implements AgentTopology {
     await Promise.all([...this.#agents.values()].map(({ link }) => link.close()));
   }
 
-  #link(target: AgentTarget, given: boolean): void {
+  #link(target: AgentTarget, given: AgentTarget | undefined): Agent {
     const agent: Agent = {
       given,
       view: undefined,
@@ -116,6 +120,7 @@ class LinkedTopology implements AgentTopology {
       }),
     };
     this.#agents.set(target.name, agent);
+    return agent;
   }
 
   #heard(agent: Agent, view: AgentView): void {
@@ -145,7 +150,7 @@ class LinkedTopology implements AgentTopology {
       if (this.#options.tls() === undefined || (known !== undefined && !this.#hasMoved(known, api))) continue;
       if (known === undefined && this.#agents.size >= MAX_LINKS) continue;
       void known?.link.close();
-      this.#link({ name, ...addressOf(api) }, known?.given === true);
+      this.#link({ name, ...addressOf(api) }, known?.given);
     }
   }
 
@@ -157,8 +162,18 @@ class LinkedTopology implements AgentTopology {
 
   #look(): void {
     const now = performance.now();
-    for (const [name, { link, given, knownAt }] of this.#agents) {
-      if (given || link.isUp || now - knownAt < FORGET_AFTER_MS) continue;
+    for (const [name, { link, given, knownAt, downAt, view }] of this.#agents) {
+      if (link.isUp) continue;
+      if (given !== undefined) {
+        // All may have moved at once, and nobody tells where to: a name in DNS still leads to them.
+        if (link.target === given || now - downAt < ELSEWHERE_AFTER_MS) continue;
+        void link.close();
+        const again = this.#link(given, given);
+        again.view = view;
+        again.downAt = downAt;
+        continue;
+      }
+      if (now - knownAt < FORGET_AFTER_MS) continue;
       void link.close();
       this.#agents.delete(name);
     }

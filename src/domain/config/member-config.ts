@@ -146,6 +146,10 @@ export const memberConfigSchema = z.strictObject({
     description:
       'The dynamic configuration of a new cluster, written by whoever starts first and never read again. Without it: the defaults.',
   }),
+  declaredConfig: path.optional().meta({
+    description:
+      'A file with the configuration of the cluster as it is wanted. The leader puts what it says into the store, at the start and whenever it changes, and gives the roles the passwords of `secretsFile`; other ways to change either are refused or undone. A pause that people make stays theirs to end. Absent: the store is changed by people.',
+  }),
   runAs: z
     .strictObject({
       user: z.string().min(1).meta({ description: 'Its name, for people.' }),

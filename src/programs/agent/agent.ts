@@ -24,6 +24,7 @@ import { AgentFace } from './agent-face.ts';
 import type { AgentLog } from './agent-log.ts';
 import { Certificates } from './certificates.ts';
 import { CommandDesk } from './command-desk.ts';
+import { Declarations, readDeclared } from './declarations.ts';
 import { openDoors } from './doors.ts';
 import { DynamicConfig } from './dynamic-config.ts';
 import { stayMember } from './leaving.ts';
@@ -57,7 +58,9 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
   await makeMemberFolders(config.memberDir, config.runAs);
   const store = await openStore(config);
   const dynamicConfig = new DynamicConfig(store, checker, paths.lastConfig, log);
-  const dynamic = await dynamicConfig.read(config.initialConfig, signal);
+  // One that cannot be read is no reason to stay away from a server that runs.
+  const declared = await readDeclared(config, checker).catch((error: Error) => void log.warn('declared', error.message));
+  const dynamic = await dynamicConfig.read(declared ?? config.initialConfig, signal);
   const promiseFile = new PromiseFile(paths.promise);
   const secrets = await readSecrets(config.secretsFile, checker);
   const options: PostgresOptions = {
@@ -106,6 +109,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
   const clock = () => performance.now();
   const parts = await openParts(options);
   const { paths, certificates, store, dynamic, promiseFile, secrets, server, podLabels, initial, socketDir } = parts;
+  const leads = () => holdsLead(runner.state, clock());
   const desk = new CommandDesk();
   const face = new AgentFace(log);
   const done = Promise.withResolvers<void>();
@@ -149,6 +153,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     clock,
     store,
     checker,
+    declaredIn: config.declaredConfig,
     decisions: face.decisions,
     status: () =>
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
@@ -157,26 +162,32 @@ export async function runAgent(options: AgentOptions): Promise<void> {
     command: (request, aborted) => {
       const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
       // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
-      return request.kind === 'restart' && holdsLead(runner.state, clock()) ? proxies.holdDuring(ask) : ask();
+      return request.kind === 'restart' && leads() ? proxies.holdDuring(ask) : ask();
     },
   };
   const identity = () => certificates.current;
   const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
   await watchmen.start();
   proxies.configured(dynamic.proxy);
-  followStore(options, parts, { links, face, feed, proxies });
+  followStore(options, parts, { links, face, feed, proxies, leads });
   keepCertificates(options, parts, [doors, links]);
-  const tick = () => feed({ kind: 'tick', wall: new Date().toISOString() });
-  const timer = setInterval(tick, dynamic.timings.heartbeatMs / TICKS_PER_HEARTBEAT);
+  const stopTicking = tick(feed, dynamic.timings.heartbeatMs);
   log.info('agent', `${config.name} of ${config.cluster} is up`);
   await done.promise;
-  clearInterval(timer);
+  stopTicking();
   runner.stop();
   await doors.close();
   links.close();
   proxies.close();
   await watchmen.stop(signal.aborted);
   for (const part of [server, store, checker, podLabels]) await part?.close();
+}
+
+/** Returns what ends it. */
+function tick(feed: (event: HaEvent) => void, heartbeatMs: number): () => void {
+  const now = () => feed({ kind: 'tick', wall: new Date().toISOString() });
+  const timer = setInterval(now, heartbeatMs / TICKS_PER_HEARTBEAT);
+  return () => clearInterval(timer);
 }
 
 function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {
@@ -195,10 +206,14 @@ interface Fed {
   readonly face: AgentFace;
   readonly feed: (event: HaEvent) => void;
   readonly proxies: ProxyDesk;
+  readonly leads: () => boolean;
 }
 
-function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, { links, face, feed, proxies }: Fed): void {
+function followStore({ config, checker, log, signal }: AgentOptions, parts: Parts, fed: Fed): void {
+  const { links, face, feed, proxies, leads } = fed;
   const { store, dynamicConfig, server } = parts;
+  const declarations = new Declarations({ config, checker, store, server, leads, log, signal });
+  void declarations.follow();
   const addresses = new AddressBook(config.name);
   stayMember(store, config.name, signal);
   watchStore({
@@ -208,6 +223,7 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
     onConfig: (next) => {
       void dynamicConfig.remember(next);
       proxies.configured(next.proxy);
+      declarations.heard(next);
       server.updateParameters(next.postgresql.parameters).then(
         (names) => face.pendingRestart(names),
         // It is full, starting or gone: its next start reads the file that is written then.

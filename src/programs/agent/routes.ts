@@ -26,6 +26,8 @@ export interface Served {
   readonly parameters: () => Promise<ParametersInForce>;
   readonly store: Store;
   readonly checker: ConfigChecker;
+  /** The file that declares the configuration; undefined where people change it in the store. */
+  readonly declaredIn: string | undefined;
   /** Resolves when the core has answered; rejects with `request.refused`. */
   readonly command: (request: Request, signal: AbortSignal) => Promise<string>;
 }
@@ -112,7 +114,8 @@ function flagField(body: unknown, name: string): boolean {
   return value;
 }
 
-async function putConfig({ store, checker }: Served, { body, signal }: ApiRequest): Promise<ApiResponse> {
+async function putConfig({ store, checker, declaredIn }: Served, { body, signal }: ApiRequest): Promise<ApiResponse> {
+  if (declaredIn !== undefined) fail('request.refused', `the configuration is declared in ${declaredIn}: change it there`);
   const { version, config } = (body ?? {}) as { readonly version?: unknown; readonly config?: unknown };
   if (typeof version !== 'number') return fail('api.malformed', '`version` must be the number that GET /config gave');
   const checked = await checker.cluster(config, 'config');

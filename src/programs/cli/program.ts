@@ -2,6 +2,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { DEFAULT_CONFIG_FILE } from '#domain/config/cluster-paths.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 import { DEFAULT_IMAGE } from '#domain/kubernetes/default-image.ts';
+import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { VERSION } from './version.ts';
 
 function integer(minimum: number, maximum: number) {
@@ -124,6 +125,7 @@ function addAgent(program: Command): void {
     .addOption(
       new Option('--config <file>', 'the configuration of the member').env('MATRIARCH_CONFIG').default(DEFAULT_CONFIG_FILE),
     )
+    .option('--pod', 'in a pod: the member that what is mounted there describes; a signal ends it with its PostgreSQL')
     .action(() => {
       throw new MatriarchError('usage.invalidArgument', '`agent` is run by bin/matriarch, and takes no options before it');
     });
@@ -137,6 +139,7 @@ function addProxy(program: Command): void {
     )
     .helpOption('-h, --help', 'print this help')
     .addOption(new Option('--config <file>', 'the configuration of the proxy').env('MATRIARCH_PROXY_CONFIG'))
+    .addOption(new Option('--pod', 'in a pod: what is mounted there').conflicts(['agents', 'dir', 'servers', 'listen']))
     .option('--agents <addresses>', 'MEMBER=HOST:PORT of the APIs of the members, separated by commas')
     .option('--tls-dir <dir>', 'with --agents: the folder `proxy` of `matriarch machines`')
     .option('--dir <dir>', 'the folder of a cluster of `up` on this machine')
@@ -144,7 +147,10 @@ function addProxy(program: Command): void {
     .option('--user <role>', 'with --servers: the role that asks them')
     .option('--password-file <file>', 'with --servers: its password, in a file readable by its owner alone')
     .option('--listen <address>', 'HOST:PORT for clients (default: 127.0.0.1:6432)')
-    .action(async (options) => (await import('#programs/proxy/main.ts')).proxy(options));
+    .action(async ({ pod, ...options }) => {
+      const given = pod === true ? { config: `${POD.configDir}/proxy.yaml` } : options;
+      await (await import('#programs/proxy/main.ts')).proxy(given);
+    });
 }
 
 function addOperator(program: Command): void {

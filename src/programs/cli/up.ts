@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { entryFile } from '#adapters/process/entry-file.ts';
 import { fail } from '#domain/errors.ts';
 import { prepareCluster } from '#programs/up/prepare-cluster.ts';
 import { describeStart, runForeground, showStart } from '#programs/up/run-cluster.ts';
@@ -9,7 +10,7 @@ import type { UpOptions } from '#programs/up/up-options.ts';
 import type { FolderCluster } from './cluster-folder.ts';
 import { EXIT_CODES } from './report-error.ts';
 
-const SUPERVISOR_MAIN = fileURLToPath(import.meta.resolve('#programs/up/main.ts'));
+const SUPERVISOR_MAIN = fileURLToPath(entryFile(import.meta.url, '../up/main'));
 
 export async function up(options: UpOptions): Promise<void> {
   const cluster = await prepareCluster(options);

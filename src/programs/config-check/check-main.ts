@@ -2,7 +2,7 @@
 // the YAML parser would otherwise take a tenth of every agent's memory for work of a few milliseconds a month.
 import { createInterface } from 'node:readline';
 import { secretsSchema } from '#domain/config/cluster-description.ts';
-import { parseClusterConfig, parseMemberConfigText, validate } from '#domain/config/parse-config.ts';
+import { parseClusterConfig, parseClusterConfigText, parseMemberConfigText, validate } from '#domain/config/parse-config.ts';
 import { readDocument } from '#domain/config/read-document.ts';
 import { MatriarchError } from '#domain/errors.ts';
 import type { CheckAnswer, CheckRequest } from './config-checker.ts';
@@ -13,6 +13,8 @@ function check(request: CheckRequest): unknown {
       return parseMemberConfigText(request.text, request.place);
     case 'secrets':
       return validate(secretsSchema, readDocument(request.text, request.place).value, request.place);
+    case 'declared':
+      return parseClusterConfigText(request.text, request.place);
     case 'cluster':
       return parseClusterConfig(request.value, request.place);
   }

@@ -9,7 +9,7 @@ import type { MemberConfig } from '#domain/config/member-config.ts';
 import { type ErrorCode, MatriarchError } from '#domain/errors.ts';
 
 type Question =
-  | { readonly kind: 'member' | 'secrets'; readonly text: string; readonly place: string }
+  | { readonly kind: 'member' | 'secrets' | 'declared'; readonly text: string; readonly place: string }
   | { readonly kind: 'cluster'; readonly value: unknown; readonly place: string };
 export type CheckRequest = Question & { readonly id: number };
 export type CheckAnswer =
@@ -47,6 +47,11 @@ export class ConfigChecker {
   /** The dynamic configuration, with defaults filled in. Errors: `config.invalid`, `config.owned`. */
   async cluster(value: unknown, place: string): Promise<ClusterConfig> {
     return (await this.#ask({ kind: 'cluster', value, place })) as ClusterConfig;
+  }
+
+  /** The dynamic configuration as somebody declares it in a file. Errors: `config.malformed`, `config.invalid`, `config.owned`. */
+  async declared(text: string, place: string): Promise<ClusterConfig> {
+    return (await this.#ask({ kind: 'declared', text, place })) as ClusterConfig;
   }
 
   /** Ends the child. Questions that are open are refused. */

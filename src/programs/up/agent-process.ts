@@ -1,21 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { entryFile } from '#adapters/process/entry-file.ts';
 import { isAlive, type ProcessIdentity, startTimeOf } from '#adapters/process/processes.ts';
 import { memberPaths } from '#domain/config/cluster-paths.ts';
+import { AGENT_MAIN, AGENT_NODE_OPTIONS } from '#programs/agent/agent-command.ts';
 
-const WARM_MAIN = fileURLToPath(import.meta.resolve('./warm-main.ts'));
+const WARM_MAIN = fileURLToPath(entryFile(import.meta.url, '../up/warm-main'));
 const WARM_TIMEOUT_MS = 10_000;
-const AGENT_MAIN = fileURLToPath(import.meta.resolve('#programs/agent/main.ts'));
-/**
- * An agent is small and idle most of the time: a small young generation and no optimizing compilers spare a fifth of its memory, and
- * cost none of its time that can be measured. `bin/matriarch agent` takes them too.
- */
-const NODE_OPTIONS = readFileSync(fileURLToPath(import.meta.resolve('#programs/agent/node-options')), 'utf8')
-  .trim()
-  .split(' ');
 /** An adopted agent is nobody's child here, so its end is looked for. */
 const LOOK_EVERY_MS = 200;
 
@@ -31,7 +25,7 @@ export async function warmCompileCache(): Promise<void> {
   const runs = [[WARM_MAIN], [AGENT_MAIN, '--config', '/dev/null/none']];
   await Promise.all(
     runs.map(async (args) => {
-      const child = spawn(process.execPath, [...NODE_OPTIONS, ...args], { stdio: 'ignore', timeout: WARM_TIMEOUT_MS });
+      const child = spawn(process.execPath, [...AGENT_NODE_OPTIONS, ...args], { stdio: 'ignore', timeout: WARM_TIMEOUT_MS });
       await Promise.race([once(child, 'exit'), once(child, 'error')]).catch(() => {});
     }),
   );
@@ -50,7 +44,7 @@ export function startAgent(memberDir: string, prefix: readonly string[] = []): A
     const [program = process.execPath, ...args] = [
       ...prefix,
       process.execPath,
-      ...NODE_OPTIONS,
+      ...AGENT_NODE_OPTIONS,
       AGENT_MAIN,
       '--config',
       paths.config,

@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { entryFile } from '#adapters/process/entry-file.ts';
 import { isAlive, kill, startTimeOf } from '#adapters/process/processes.ts';
 import type { ClusterPaths } from '#programs/cli/cluster-folder.ts';
 import type { AgentProcess } from './agent-process.ts';
 import type { Report } from './supervisor.ts';
 
-const CLI_MAIN = fileURLToPath(import.meta.resolve('#programs/cli/main.ts'));
+const CLI_MAIN = fileURLToPath(entryFile(import.meta.url, '../cli/main'));
 /** The name of the proxy where members have theirs: in the registry of processes, in `logs`, and in reports. */
 export const PROXY = 'proxy';
 /** For open transactions at the end of the cluster, which ends the servers next. */

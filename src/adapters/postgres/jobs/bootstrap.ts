@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { JobResult } from '#domain/server.ts';
-import { buildScramVerifier } from '#wire/scram-verifier.ts';
+import { buildAnyScramVerifier } from '#wire/scram-verifier.ts';
 import { giveUp } from '../job-error.ts';
 import { syncFolder } from '../owned-files.ts';
 import { type JobContext, tool } from '../server-context.ts';
@@ -20,13 +20,13 @@ export async function bootstrap(context: JobContext): Promise<JobResult> {
 }
 
 async function makeDataDir(context: JobContext): Promise<void> {
-  const { layout, options, onProgress } = context;
+  const { layout, memory, onProgress } = context;
   await prepareFiles(context);
   await endStrayTools(layout.memberDir);
   await rm(layout.newDataDir, { recursive: true, force: true });
   await context.files.folder(layout.newDataDir);
   onProgress('initdb');
-  const { superuser } = options.secrets;
+  const { superuser } = memory.secrets;
   const initdb = await tool(
     context,
     'initdb',
@@ -48,7 +48,7 @@ async function makeDataDir(context: JobContext): Promise<void> {
   onProgress('roles');
   const single = await tool(context, 'postgres', ['--single', '-D', layout.newDataDir, 'postgres'], {
     signal: context.signal,
-    input: rolesSql(context),
+    input: await rolesSql(context),
   });
   // Single-user mode goes on after an error.
   if (single.code !== 0 || /\b(ERROR|FATAL|PANIC):/.test(single.stderr))
@@ -61,8 +61,8 @@ async function makeDataDir(context: JobContext): Promise<void> {
 }
 
 /** One statement a line, as single-user mode reads them. Verifiers, not passwords: statements may be logged. */
-function rolesSql({ options }: JobContext): string {
-  const { superuser, agent, replication } = options.secrets;
+async function rolesSql({ memory }: JobContext): Promise<string> {
+  const { superuser, agent, replication } = memory.secrets;
   const name = (text: string) => `"${text.replaceAll('"', '""')}"`;
   const functions = [
     'pg_ls_dir(text, boolean, boolean)',
@@ -71,9 +71,9 @@ function rolesSql({ options }: JobContext): string {
     'pg_read_binary_file(text, bigint, bigint, boolean)',
   ];
   return [
-    `ALTER ROLE ${name(superuser.name)} PASSWORD '${buildScramVerifier(superuser.password)}'`,
-    `CREATE ROLE ${name(agent.name)} SUPERUSER LOGIN PASSWORD '${buildScramVerifier(agent.password)}'`,
-    `CREATE ROLE ${name(replication.name)} REPLICATION LOGIN PASSWORD '${buildScramVerifier(replication.password)}'`,
+    `ALTER ROLE ${name(superuser.name)} PASSWORD '${await buildAnyScramVerifier(superuser.password)}'`,
+    `CREATE ROLE ${name(agent.name)} SUPERUSER LOGIN PASSWORD '${await buildAnyScramVerifier(agent.password)}'`,
+    `CREATE ROLE ${name(replication.name)} REPLICATION LOGIN PASSWORD '${await buildAnyScramVerifier(replication.password)}'`,
     // What pg_rewind reads (manual, pg_rewind, "Notes").
     ...functions.map((signature) => `GRANT EXECUTE ON FUNCTION pg_catalog.${signature} TO ${name(replication.name)}`),
     '',

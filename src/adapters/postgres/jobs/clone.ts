@@ -18,7 +18,7 @@ const PROGRESS = /^\s*(\d+)\/(\d+) kB/;
 
 /** A new data directory beside the old one, which is replaced only when the new one is complete. */
 export async function clone(context: JobContext, upstream: Upstream): Promise<JobResult> {
-  const { layout, files, options } = context;
+  const { layout, files, memory } = context;
   await stopServer(context, 'fast');
   await prepareFiles(context);
   await endStrayTools(layout.memberDir);
@@ -28,7 +28,7 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
     context.log(messageOf(error));
     return undefined;
   });
-  await files.write(layout.toolPassfile, passfileLine(options.secrets.replication));
+  await files.write(layout.toolPassfile, passfileLine(memory.secrets.replication));
   await files.folder(layout.newDataDir);
   try {
     await backup(context, upstream);
@@ -58,9 +58,9 @@ async function forkFrom(context: JobContext, before: StoppedState): Promise<Posi
 }
 
 async function backup(context: JobContext, upstream: Upstream): Promise<void> {
-  const { layout, options } = context;
+  const { layout, memory } = context;
   const conninfo = formatConninfo({
-    ...upstreamParts(upstream, layout, options.secrets.replication, layout.toolPassfile),
+    ...upstreamParts(upstream, layout, memory.secrets.replication, layout.toolPassfile),
     // Not the member's name: what is only being copied must not count as confirmed.
     application_name: 'pg_basebackup',
   });

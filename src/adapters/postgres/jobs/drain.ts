@@ -16,7 +16,7 @@ export async function drain(context: JobContext, timeoutMs: number): Promise<Job
   let waited: readonly string[] | undefined;
   for (;;) {
     if (context.signal.aborted) giveUp('cancelled', 'stopped while draining');
-    const [row] = await context.work.query<{ open: string[] }>(OPEN, [context.options.secrets.agent.name], {
+    const [row] = await context.work.query<{ open: string[] }>(OPEN, [context.memory.secrets.agent.name], {
       timeoutMs: ANSWER_TIMEOUT_MS,
       prepared: 'drain',
     });

@@ -17,7 +17,7 @@ export async function gate(context: JobContext, open: boolean, cut: boolean): Pr
  * in no view, so every child of the postmaster that no view knows is ended too. Our own and the standbys' come back by themselves.
  */
 export async function cutClients(context: JobContext): Promise<void> {
-  const { agent, replication } = context.options.secrets;
+  const { agent, replication } = context.memory.secrets;
   const before = context.postmaster.children().map((child) => child.pid);
   const known = await context.work.query<{ pid: number }>('SELECT pid FROM pg_stat_activity', [], { timeoutMs: TIMEOUT_MS });
   const unknown = new Set(before);

@@ -23,7 +23,7 @@ const FOREIGN = /from different systems/;
  * worth nothing: a rewind that was interrupted leaves neither the old state nor the new one.
  */
 export async function rewind(context: JobContext, upstream: Upstream): Promise<JobResult> {
-  const { layout, files, options, stopped, histories } = context;
+  const { layout, files, memory, stopped, histories } = context;
   await stopServer(context, 'fast');
   await prepareFiles(context);
   await endStrayTools(layout.memberDir);
@@ -31,7 +31,7 @@ export async function rewind(context: JobContext, upstream: Upstream): Promise<J
   const before = await stopped.inspect();
   if (before === undefined) giveUp('unusable', 'there is no complete data directory');
   await adoptDataDir(context, layout.dataDir);
-  await files.write(layout.toolPassfile, passfileLine(options.secrets.replication));
+  await files.write(layout.toolPassfile, passfileLine(memory.secrets.replication));
   const aside = await copyAside(context, before);
   await files.write(layout.rewindMarker, `${JSON.stringify({ upstream: upstream.member })}\n`);
   // After an unclean end pg_rewind recovers the server first, in single-user mode, which knows no standby.
@@ -67,8 +67,8 @@ export async function rewind(context: JobContext, upstream: Upstream): Promise<J
 }
 
 function runRewind(context: JobContext, upstream: Upstream): Promise<ToolResult> {
-  const { layout, options } = context;
-  const parts = upstreamParts(upstream, layout, options.secrets.replication, layout.toolPassfile);
+  const { layout, memory } = context;
+  const parts = upstreamParts(upstream, layout, memory.secrets.replication, layout.toolPassfile);
   const source = formatConninfo({ ...parts, dbname: 'postgres', application_name: 'pg_rewind' });
   return tool(context, 'pg_rewind', ['-D', layout.dataDir, `--source-server=${source}`, '--progress'], {
     signal: context.signal,

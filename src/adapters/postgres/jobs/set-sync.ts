@@ -77,7 +77,7 @@ async function namesInForce(context: JobContext, sync: SyncSetting): Promise<voi
         const rows = await context.work.query<SenderRow>(
           `SELECT pid, lower(application_name) AS name, state, sync_priority AS priority, flush_lsn IS NULL AND usename = $1 AS unanswered
             FROM pg_stat_replication WHERE state <> 'backup' AND application_name <> 'pg_basebackup'`,
-          [context.options.secrets.replication.name],
+          [context.memory.secrets.replication.name],
           { timeoutMs: ANSWER_TIMEOUT_MS, prepared: 'sync' },
         );
         const stale = rows.filter((row) => row.state === 'startup' || row.unanswered || row.priority > 0 !== names.has(row.name));

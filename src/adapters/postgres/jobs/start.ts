@@ -44,7 +44,7 @@ export async function startStandby(context: JobContext, upstream: Upstream | nul
 }
 
 async function prepareStart(context: JobContext, as: 'primary' | 'standby', upstream: Upstream | null): Promise<void> {
-  const { layout, files, postmaster, options } = context;
+  const { layout, files, postmaster } = context;
   if (postmaster.pid() !== undefined) giveUp('failed', 'the server runs already');
   await prepareFiles(context);
   await clearRemains(layout.dataDir);
@@ -62,7 +62,7 @@ async function prepareStart(context: JobContext, as: 'primary' | 'standby', upst
   if (as === 'primary') await rm(join(layout.dataDir, 'standby.signal'), { force: true });
   else await files.write(join(layout.dataDir, 'standby.signal'), '');
   await syncFolder(layout.dataDir);
-  await files.writeIfChanged(layout.accessFile, accessRules(options.secrets, as === 'standby', context.memory.certified));
+  await files.writeIfChanged(layout.accessFile, accessRules(context.memory.secrets, as === 'standby', context.memory.certified));
   if (upstream === null) await files.write(layout.passfile, NO_PASSWORDS);
   else await writePassfile(context);
   await context.role.write({ sync: NOBODY, clusterName: context.incarnation, ...upstreamSettings(context, upstream) });
