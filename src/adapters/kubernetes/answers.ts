@@ -1,3 +1,4 @@
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import type { RawAnswer } from './connection.ts';
 import { KubeFailure, type KubeStatus } from './failures.ts';
 
@@ -14,6 +15,13 @@ export function readJson({ text }: Pick<RawAnswer, 'text'>): unknown {
     // Told below.
   }
   throw new KubeFailure('kubernetes.unavailable', `what answers there is no API server: ${JSON.stringify(text.slice(0, 80))}`);
+}
+
+/** Of an answer that has to be an object as it stands there. */
+export function readObject(answer: Pick<RawAnswer, 'text'>): KubeObject {
+  const object = readJson(answer) as Partial<KubeObject>;
+  if (typeof object.metadata?.name === 'string') return object as KubeObject;
+  throw new KubeFailure('kubernetes.unavailable', 'what answers there is no API server: an object without a name');
 }
 
 /** Of an answer that is no success: a `Status`, or whatever something in between has answered. */

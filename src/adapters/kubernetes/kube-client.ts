@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { LineReader } from '../http/line-reader.ts';
 import type { KubeAccess } from './access.ts';
-import { readJson, readStatus } from './answers.ts';
+import { readJson, readObject, readStatus } from './answers.ts';
 import { Connection, type RawAnswer } from './connection.ts';
 import { KubeFailure, refusal } from './failures.ts';
 import { pathOf, type ResourceType, type Selectors } from './resources.ts';
@@ -79,7 +79,7 @@ export class KubeClient {
     options: CallOptions = {},
   ): Promise<KubeObject | undefined> {
     try {
-      return (await this.read(pathOf(type, namespace, name), options)) as KubeObject;
+      return readObject(await this.#call({ method: 'GET', path: pathOf(type, namespace, name), repeatable: true, ...options }));
     } catch (error) {
       if (error instanceof KubeFailure && error.code === 'kubernetes.notFound') return undefined;
       throw error;
@@ -238,7 +238,7 @@ export class KubeClient {
   }
 
   async #write(request: Request): Promise<KubeObject> {
-    return readJson(await this.#call(request)) as KubeObject;
+    return readObject(await this.#call(request));
   }
 
   async #call(request: Request): Promise<RawAnswer> {

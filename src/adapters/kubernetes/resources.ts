@@ -17,11 +17,9 @@ export interface Selectors {
 
 const PLURALS: Readonly<Record<string, string>> = {
   ConfigMap: 'configmaps',
-  CustomResourceDefinition: 'customresourcedefinitions',
   Deployment: 'deployments',
   Event: 'events',
   Lease: 'leases',
-  Namespace: 'namespaces',
   PersistentVolumeClaim: 'persistentvolumeclaims',
   Pod: 'pods',
   PodDisruptionBudget: 'poddisruptionbudgets',
@@ -34,14 +32,13 @@ const PLURALS: Readonly<Record<string, string>> = {
   ServiceAccount: 'serviceaccounts',
   StatefulSet: 'statefulsets',
 };
-const OF_THE_WHOLE_CLUSTER = ['CustomResourceDefinition', 'Namespace'];
 
-/** Where objects of the kinds that Matriarch knows are served. */
+/** Where objects of the kinds that clusters are made of are served. */
 export function resourceTypeOf({ apiVersion, kind }: Pick<KubeObject, 'apiVersion' | 'kind'>): ResourceType {
   const [version = '', group = ''] = apiVersion.split('/').reverse();
   const plural = PLURALS[kind];
   if (plural === undefined) return fail('internal.bug', `${apiVersion} ${kind}: its plural is not known`);
-  return { group, version, plural, namespaced: !OF_THE_WHOLE_CLUSTER.includes(kind) };
+  return { group, version, plural, namespaced: true };
 }
 
 export const PODS: ResourceType = { group: '', version: 'v1', plural: 'pods', namespaced: true };

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
-import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
+import { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { LEASES, resourceTypeOf } from '#adapters/kubernetes/resources.ts';
 import { ApiServer } from '#adapters/kubernetes/testing/api-server.ts';
+import { CustomResources } from '#adapters/kubernetes/testing/custom-resources.ts';
+import { type Impostor, startImpostor } from '#adapters/kubernetes/testing/impostor.ts';
 import { POSTGRES_CLUSTER } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
-import { postgresClusterCrd } from '#domain/kubernetes/postgres-cluster-crd.ts';
 import { runOperator } from './operator.ts';
 
 const CLUSTERS = resourceTypeOf(POSTGRES_CLUSTER);
@@ -14,23 +15,24 @@ const SECRETS = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
 const SERVICES = resourceTypeOf({ apiVersion: 'v1', kind: 'Service' });
 
 let api: ApiServer;
+let front: Impostor;
 let client: KubeClient;
 beforeAll(async () => {
   api = await ApiServer.start();
-  client = api.client();
-  const crd = postgresClusterCrd();
-  await client.create(resourceTypeOf(crd), undefined, crd);
-  await until(async () => (await client.list(CLUSTERS, 'default').catch(() => undefined)) !== undefined);
+  const resources = new CustomResources(CLUSTERS);
+  front = await startImpostor(api, (request, response, forward) => resources.handle(request, response) || forward());
+  client = new KubeClient(api.access({ url: front.url }));
 });
 afterAll(async () => {
   client?.close();
+  await front?.close();
   await api?.remove();
 });
 
 function startOperator(namespace: string): { stop(): Promise<void> } {
   const ending = new AbortController();
   const ended = runOperator({
-    access: api.access({ namespace }),
+    access: api.access({ url: front.url, namespace }),
     namespace,
     watch: namespace,
     image: 'localhost/matriarch:dev',

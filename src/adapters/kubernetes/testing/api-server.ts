@@ -41,7 +41,8 @@ export class ApiServer {
   readonly #port: number;
   readonly #signingKey: string;
   #child: ChildProcess | undefined;
-  #log = '';
+  /** The end of what it has logged. */
+  log = '';
   #namespaces = 0;
 
   private constructor(folder: string, etcd: EtcdMember, port: number, tls: ServerTls, signingKey: string) {
@@ -171,13 +172,13 @@ export class ApiServer {
     const ended = new AbortController();
     for (const output of [child.stdout, child.stderr]) {
       output.on('data', (chunk: Buffer) => {
-        this.#log = (this.#log + chunk.toString('utf8')).slice(-LOG_KEPT);
+        this.log = (this.log + chunk.toString('utf8')).slice(-LOG_KEPT);
       });
     }
     child.on('error', (error) => ended.abort(error));
     child.on('exit', (code, signal) => {
       living.delete(child);
-      ended.abort(new Error(`kube-apiserver ended with ${code ?? signal}:\n${this.#log}`));
+      ended.abort(new Error(`kube-apiserver ended with ${code ?? signal}:\n${this.log}`));
     });
     const client = this.client({ timeoutMs: 1000 });
     // The server makes this one when everything else of it is ready.
