@@ -18,6 +18,7 @@ import { SessionListening } from './session-listening.ts';
 import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
+import { SessionReads } from './session-reads.ts';
 import { commitsUnseen } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
@@ -79,6 +80,7 @@ export class ClientSession implements Borrower {
   /** What the transaction that is being read back may have done. */
   probed = 0;
   readonly listening: SessionListening;
+  readonly reads: SessionReads;
   #freed: (() => void)[] = [];
 
   constructor(parts: SessionParts) {
@@ -97,19 +99,18 @@ export class ClientSession implements Borrower {
     this.messages = new ClientMessages(this, AHEAD_BYTES);
     this.loss = new SessionLoss(this);
     this.listening = new SessionListening(this);
-    this.socket.on('close', () => this.gone());
-    this.socket.on('error', () => this.gone());
-    this.socket.on('end', () => this.gone());
+    this.reads = new SessionReads(this);
+    for (const event of ['close', 'error', 'end']) this.socket.on(event, () => this.gone());
   }
 
   /** Nothing of it is on a server, on the way there, or half sent. */
   get isIdle(): boolean {
-    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
+    return this.needsNothing && this.messages.isEmpty;
   }
 
-  /** It has no connection, waits for none, and no transaction of it is lost. */
+  /** It has no connection, waits for none, nothing of it is under way, and no transaction of it is lost. */
   get needsNothing(): boolean {
-    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
+    return this.server === null && this.waitingSince === 0 && this.reads.convoy === null && !this.loss.isOpen;
   }
 
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
@@ -129,7 +130,7 @@ export class ClientSession implements Borrower {
     // It may have been served in line just now.
     if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
-    this.#take(server);
+    this.take(server);
     return !this.handingOver;
   }
 
@@ -172,7 +173,8 @@ export class ClientSession implements Borrower {
   granted(server: ServerConnection): void {
     this.waitingSince = 0;
     this.noticed = false;
-    this.#take(server);
+    if (this.reads.convoy !== null) return this.reads.granted(server);
+    this.take(server);
     if (!this.handingOver) this.messages.resume();
   }
 
@@ -180,7 +182,7 @@ export class ClientSession implements Borrower {
   refused(why: Refusal): void {
     this.waitingSince = 0;
     this.noticed = false;
-    this.messages.refuse(why);
+    if (this.reads.convoy === null) this.messages.refuse(why);
   }
 
   /** The wait of a pinned session for the end of a switchover is over. */
@@ -190,7 +192,7 @@ export class ClientSession implements Borrower {
     this.messages.resume();
   }
 
-  #take(server: ServerConnection): void {
+  take(server: ServerConnection): void {
     this.takenAt = this.activeAt;
     this.server = server;
     server.borrower = this;
@@ -367,6 +369,7 @@ export class ClientSession implements Borrower {
     this.closed = true;
     this.messages.close();
     this.home.withdraw(this);
+    this.reads.leave();
     if (!this.socket.writableEnded) this.socket.destroy();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     const server = this.server;

@@ -43,7 +43,7 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
 function countSession(stats: ProxyStats, session: ClientSession, pinned: (reason: string) => void): void {
   stats.clients.connected += 1;
   if (session.waitingSince !== 0) stats.clients.waiting += 1;
-  else if (session.server !== null) stats.clients.active += 1;
+  else if (session.server !== null || session.reads.convoy !== null) stats.clients.active += 1;
   else stats.clients.idle += 1;
   for (const reason of pinReasons(session.pins)) pinned(reason);
 }

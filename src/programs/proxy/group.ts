@@ -42,6 +42,8 @@ export class Group {
   failed: Buffer | null = null;
   /** The client has been told that it failed: the rest of the answer is not passed on. */
   isMuted = false;
+  /** It has no client any more: nothing at all of the answer is passed on. */
+  isDropped = false;
 
   constructor(flags: number, synced: boolean, question: Question | null) {
     this.flags = flags;

@@ -279,8 +279,9 @@ export class ProxyWorld {
   cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): void {
     const session = this.sessions.get(pid);
     if (session === undefined || session.secret.length !== secret.length || !timingSafeEqual(session.secret, secret)) return;
-    const { server } = session;
-    if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
+    const { server, reads } = session;
+    if (reads.convoy !== null) reads.convoy.cancel(session);
+    else if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
       setTimeout(() => this.cancelBy(pid, secret, attempts - 1), CANCEL_AGAIN_MS).unref();
     } else if (server?.isBusy === true && mayCancel(session)) {
       this.cancel(server);

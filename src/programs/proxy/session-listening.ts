@@ -70,7 +70,7 @@ export class SessionListening {
   deliver(message: Buffer): void {
     const session = this.#session;
     if (session.closed) return;
-    if (session.server?.isMidMessage === true) {
+    if (session.server?.isMidMessage === true || session.reads.isMidMessage) {
       if (this.#late.length < MOST_LATE) this.#late.push(message);
       return;
     }

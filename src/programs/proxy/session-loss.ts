@@ -34,8 +34,22 @@ export class SessionLoss {
     return this.#told;
   }
 
+  /** What it has sent once more is not answered yet. */
+  get isRepeating(): boolean {
+    return this.#lostAt !== 0;
+  }
+
   answered(): void {
     this.#lostAt = 0;
+  }
+
+  /** Of a read among those of others. */
+  ofRead(server: ServerConnection, group: Group, why: string): void {
+    const session = this.#session;
+    if (isRepeatable(group) && this.#isLostWithOthers(server) && session.inFlight.isWhole) return this.#repeat([group]);
+    this.#tell([group], false, why);
+    session.inFlight.clear();
+    session.goOn();
   }
 
   /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
