@@ -1,0 +1,86 @@
+// A server connection that is lost, or a client that goes on, at the one moment that matters: the wire to the server is held for it.
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { query } from '#wire/encode-frontend.ts';
+import { type Answer, readAnswer } from '../soak/answers.ts';
+import { HeldWire } from '../support/held-wire.ts';
+import type { Login } from '../support/plain-server.ts';
+import { Front, type FrontOptions, type ProxyInFront } from '../support/proxy-front.ts';
+import type { RawClient } from '../support/raw-client.ts';
+
+let front: Front;
+let login: Login;
+let wire: HeldWire;
+let proxy: ProxyInFront;
+const clients: RawClient[] = [];
+beforeAll(async () => {
+  front = await Front.start({ parameters: { autovacuum: 'off' } });
+  login = await front.server.addLogin('app');
+  await front.server.sql('CREATE TABLE rows (n int); GRANT ALL ON rows TO app');
+});
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy();
+  await front.endProxies();
+  wire?.end();
+});
+afterAll(() => front?.end());
+
+async function start(limits: FrontOptions['limits'] = { serversPerPool: 1 }): Promise<void> {
+  wire = await HeldWire.to(front.server, login.user);
+  proxy = await front.proxy({ limits, serverPort: wire.port });
+}
+
+async function connect(parameters: Readonly<Record<string, string>> = {}): Promise<RawClient> {
+  const client = await proxy.raw(login, parameters);
+  clients.push(client);
+  return client;
+}
+
+async function answer(client: RawClient): Promise<Answer> {
+  return readAnswer(await client.untilReady(), []);
+}
+
+function ask(client: RawClient, text: string): Promise<Answer> {
+  client.send(query(text));
+  return answer(client);
+}
+
+test('a write that was answered by its loss is not sent again with the read behind it', async () => {
+  await start();
+  const client = await connect();
+  wire.holdsBehind = 'INSERT INTO rows';
+  client.send(query('INSERT INTO rows VALUES (1)'));
+  const first = await wire.line(0);
+  await first.untilSent('INSERT INTO rows');
+  first.cut();
+  expect(await answer(client)).toMatchObject({ errors: ['08007'], status: 'I' });
+  wire.holdsBehind = "SELECT 'read'";
+  client.send(query("SELECT 'read'"));
+  const second = await wire.line(1);
+  await second.untilSent("SELECT 'read'");
+  wire.holdsBehind = null;
+  second.cut();
+  expect(await answer(client)).toMatchObject({ rows: [['read']], errors: [], status: 'I' });
+  expect((await wire.line(2)).sent).not.toContain('INSERT');
+});
+
+test('a transaction that was lost stays so when the next connection is lost as well', async () => {
+  await start();
+  const client = await connect();
+  expect(await ask(client, 'BEGIN')).toMatchObject({ status: 'T' });
+  wire.holdsBehind = "SELECT 'in it'";
+  client.send(query("SELECT 'in it'"));
+  const first = await wire.line(0);
+  await first.untilSent("SELECT 'in it'");
+  first.cut();
+  expect(await answer(client)).toMatchObject({ errors: ['40001'], status: 'E' });
+  wire.holdsBehind = 'ROLLBACK TO SAVEPOINT';
+  client.send(query("SELECT 'behind it'"));
+  const second = await wire.line(1);
+  await second.untilSent("SELECT 'behind it'");
+  wire.holdsBehind = null;
+  second.cut();
+  expect(await answer(client)).toMatchObject({ errors: ['40001'], status: 'E' });
+  expect(await ask(client, "SELECT 'later'")).toMatchObject({ errors: ['25P02'], status: 'E' });
+  expect(await ask(client, 'ROLLBACK')).toMatchObject({ errors: [], tags: ['ROLLBACK'], status: 'I' });
+  expect(await ask(client, "SELECT 'after'")).toMatchObject({ rows: [['after']], status: 'I' });
+});
