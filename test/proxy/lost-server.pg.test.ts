@@ -84,3 +84,21 @@ test('a transaction that was lost stays so when the next connection is lost as w
   expect(await ask(client, 'ROLLBACK')).toMatchObject({ errors: [], tags: ['ROLLBACK'], status: 'I' });
   expect(await ask(client, "SELECT 'after'")).toMatchObject({ rows: [['after']], status: 'I' });
 });
+test('a SET that comes before it is known that RESET took the name of the startup away', async () => {
+  await start();
+  const client = await connect({ application_name: 'of the startup' });
+  await ask(client, 'SELECT 1');
+  wire.holdsBehind = 'RESET application_name';
+  client.send(query('RESET application_name'));
+  const line = await wire.line(0);
+  await line.letAnswer();
+  await answer(client);
+  client.send(query("SET application_name = 'of its own'"));
+  await line.untilSent("SET application_name = 'of its own'");
+  wire.holdsBehind = null;
+  line.release();
+  await answer(client);
+  expect(await ask(client, 'SHOW application_name')).toMatchObject({ rows: [['of its own']] });
+  await ask(client, 'RESET application_name');
+  expect(await ask(client, 'SHOW application_name')).toMatchObject({ rows: [['of the startup']] });
+});

@@ -12,7 +12,7 @@ import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
-import { handOverTo, restoreName } from './session-hand-over.ts';
+import { handOverTo, restoreNameOn } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { losesState, SessionLoss } from './session-loss.ts';
@@ -239,7 +239,7 @@ export class ClientSession implements Borrower {
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
-      if (this.traces.resetsName) restoreName(this, server);
+      if (this.traces.resetsName) restoreNameOn(this, server);
       return;
     }
     this.onQuiet();
