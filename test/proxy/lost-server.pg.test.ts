@@ -4,7 +4,7 @@ import { query } from '#wire/encode-frontend.ts';
 import { type Answer, readAnswer } from '../soak/answers.ts';
 import { HeldWire } from '../support/held-wire.ts';
 import type { Login } from '../support/plain-server.ts';
-import { Front, type FrontOptions, type ProxyInFront } from '../support/proxy-front.ts';
+import { Front, type FrontOptions, type ProxyInFront, until } from '../support/proxy-front.ts';
 import type { RawClient } from '../support/raw-client.ts';
 
 let front: Front;
@@ -101,4 +101,24 @@ test('a SET that comes before it is known that RESET took the name of the startu
   expect(await ask(client, 'SHOW application_name')).toMatchObject({ rows: [['of its own']] });
   await ask(client, 'RESET application_name');
   expect(await ask(client, 'SHOW application_name')).toMatchObject({ rows: [['of the startup']] });
+});
+
+test('a request to cancel is over when the server has got it', async () => {
+  await start();
+  const client = await connect();
+  client.send(query('SELECT pg_sleep(60)'));
+  await (await wire.line(0)).untilSent('pg_sleep');
+  const order: string[] = [];
+  const cancelled = client.cancel().then(() => order.push('over'));
+  await until(() => expect(wire.cancels).toHaveLength(1));
+  // A second one is over with the first.
+  const again = client.cancel().then(() => order.push('over'));
+  client.send(query("SELECT 'behind it'"));
+  await (await wire.line(0)).untilSent('behind it');
+  order.push('sent');
+  wire.cancels[0]?.();
+  await Promise.all([cancelled, again]);
+  expect(order).toEqual(['sent', 'over', 'over']);
+  expect(await answer(client)).toMatchObject({ errors: ['57014'] });
+  expect(await answer(client)).toMatchObject({ rows: [['behind it']] });
 });

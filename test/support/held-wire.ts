@@ -6,6 +6,7 @@ import { until } from './proxy-front.ts';
 
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 const STARTUP_LENGTH_BYTES = 4;
+const CANCEL_REQUEST_BYTES = 16;
 
 /** One connection of a proxy to its server. */
 export class HeldLine {
@@ -62,6 +63,8 @@ export class HeldLine {
 export class HeldWire {
   /** A line on which the proxy sends this is held from there on: nothing that its server says arrives. */
   holdsBehind: string | null = null;
+  /** Requests to cancel that have not gone on: each does when it is called. */
+  readonly cancels: (() => void)[] = [];
   readonly #server: Server;
   readonly #lines: HeldLine[] = [];
   readonly #sockets: Socket[] = [];
@@ -71,7 +74,7 @@ export class HeldWire {
   }
 
   static async to({ host, port }: { readonly host: string; readonly port: number }, role: string): Promise<HeldWire> {
-    const server = createServer({ noDelay: true });
+    const server = createServer({ noDelay: true, allowHalfOpen: true });
     const wire = new HeldWire(server);
     server.on('connection', (proxy) => wire.#lead(proxy, connect({ host, port, noDelay: true }), role));
     server.listen(0, host);
@@ -101,6 +104,8 @@ export class HeldWire {
       one.on('close', () => other.destroy());
     }
     proxy.once('data', (startup: Buffer) => {
+      if (startup.length === CANCEL_REQUEST_BYTES) return void this.cancels.push(() => server.end(startup));
+      proxy.on('end', () => server.end());
       server.write(startup);
       if (startup.includes(`user\0${role}\0`, STARTUP_LENGTH_BYTES)) this.#lines.push(new HeldLine(proxy, server, this));
       else proxy.pipe(server).pipe(proxy);
