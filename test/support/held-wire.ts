@@ -46,10 +46,10 @@ export class HeldLine {
     this.#held = null;
   }
 
-  /** Resolves when the proxy has sent this, `times` over. */
-  async untilSent(text: string, times = 1): Promise<void> {
+  /** Resolves when the proxy has sent this. */
+  async untilSent(text: string): Promise<void> {
     await until(() => {
-      if (this.sent.split(text).length <= times) throw new Error(`in vain: "${text}" was not sent, but ${this.sent.slice(-500)}`);
+      if (!this.sent.includes(text)) throw new Error(`in vain: "${text}" was not sent`);
     });
   }
 
@@ -86,12 +86,13 @@ export class HeldWire {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** The connections of the role, in the order of their opening. */
-  async line(index: number): Promise<HeldLine> {
+  /** The one of the role on which the proxy sends this, or has sent it first. */
+  async lineWith(text: string): Promise<HeldLine> {
+    const find = () => this.#lines.find(({ sent }) => sent.includes(text));
     await until(() => {
-      if (this.#lines.length <= index) throw new Error(`in vain: only ${this.#lines.length} connections were opened`);
+      if (find() === undefined) throw new Error(`in vain: "${text}" was not sent`);
     });
-    return this.#lines[index] as HeldLine;
+    return find() as HeldLine;
   }
 
   #lead(proxy: Socket, server: Socket, role: string): void {

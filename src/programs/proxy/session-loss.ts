@@ -146,6 +146,6 @@ function kindOf(group: Group, inside: boolean): RefusalKind {
 const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
 
 /** Something is tied to the connection, or what its last transaction left behind was still being read. */
-export function losesState({ pins, probing, probed }: ClientSession): boolean {
-  return (pins & ~PIN.listening) !== 0 || (probing && (probed & STATE) !== 0);
+export function losesState({ pins, probing, probed, listening }: ClientSession): boolean {
+  return (pins & ~PIN.listening) !== 0 || listening.isAlone || (probing && (probed & STATE) !== 0);
 }
