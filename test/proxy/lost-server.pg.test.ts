@@ -154,3 +154,28 @@ test('a session whose LISTEN went with its connection is ended, and does not wai
   expect(readErrorFields(await client.next())?.get('C')).toBe('57P01');
   await expect(client.next()).rejects.toThrow('closed');
 });
+
+test.each(["PREPARE a AS SELECT 'prepared'", 'SELECT pg_advisory_lock(1)'])(
+  'a transaction that goes with what a rollback would leave (%s) ends its session',
+  async (text) => {
+    await start();
+    const client = await connect();
+    await ask(client, 'BEGIN');
+    await ask(client, text);
+    (await wire.lineWith(text)).cut();
+    expect(readErrorFields(await client.next())?.get('C')).toBe('57P01');
+    await expect(client.next()).rejects.toThrow('closed');
+  },
+);
+
+test('a transaction that goes with an EXECUTE is an error, and the statement is there for the next', async () => {
+  await start();
+  const client = await connect();
+  await ask(client, "PREPARE a AS SELECT 'prepared'");
+  await ask(client, 'BEGIN');
+  await ask(client, 'EXECUTE a');
+  (await wire.lineWith('EXECUTE a')).cut();
+  expect(await ask(client, 'EXECUTE a')).toMatchObject({ errors: ['40001'], status: 'E' });
+  expect(await ask(client, 'ROLLBACK')).toMatchObject({ errors: [], status: 'I' });
+  expect(await ask(client, 'EXECUTE a')).toMatchObject({ rows: [['prepared']], status: 'I' });
+});

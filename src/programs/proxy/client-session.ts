@@ -331,7 +331,7 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
-    const isPinned = losesState(this);
+    const isPinned = losesState(this, server.status);
     this.probing = false;
     this.listening.lost();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));

@@ -145,7 +145,11 @@ function kindOf(group: Group, inside: boolean): RefusalKind {
 /** What a text says that it leaves in its session; what its functions may leave besides is no reason to end it. */
 const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
 
-/** Something is tied to the connection, or what its last transaction left behind was still being read. */
-export function losesState({ pins, probing, probed, listening }: ClientSession): boolean {
-  return (pins & ~PIN.listening) !== 0 || listening.isAlone || (probing && (probed & STATE) !== 0);
+/**
+ * Something is tied to the connection, or what its last transaction left behind was still being read, or its present one has made what
+ * would be there behind a rollback.
+ */
+export function losesState({ pins, probing, probed, listening, traces }: ClientSession, status: number): boolean {
+  if ((pins & ~PIN.listening) !== 0 || listening.isAlone) return true;
+  return (probing && (probed & STATE) !== 0) || (status !== TRANSACTION.idle && traces.outlasts);
 }
