@@ -179,3 +179,16 @@ test('a transaction that goes with an EXECUTE is an error, and the statement is 
   expect(await ask(client, 'ROLLBACK')).toMatchObject({ errors: [], status: 'I' });
   expect(await ask(client, 'EXECUTE a')).toMatchObject({ rows: [['prepared']], status: 'I' });
 });
+
+test('a Parse of a name that PREPARE has taken is refused by the next server, too', async () => {
+  await start();
+  const client = await connect();
+  await ask(client, "PREPARE a AS SELECT 'prepared'");
+  await ask(client, 'SELECT 1');
+  wire.holdsBehind = 'SELECT 42';
+  client.send(parse('a', 'SELECT 42'), sync());
+  const line = await wire.lineWith('SELECT 42');
+  wire.holdsBehind = null;
+  line.cut();
+  expect(await answer(client)).toMatchObject({ errors: ['42P05'], status: 'I' });
+});
