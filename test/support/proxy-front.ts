@@ -14,6 +14,8 @@ import { RawClient } from './raw-client.ts';
 export interface FrontOptions {
   readonly limits?: Readonly<Record<string, number>>;
   readonly timeouts?: Readonly<Record<string, number>>;
+  /** Where the server is reached, when not directly. */
+  readonly serverPort?: number;
   readonly tlsMode?: 'disable' | 'allow' | 'require';
   readonly clientTls?: () => ClientTls | null;
   readonly serverTls?: () => ServerTls | null;
@@ -41,14 +43,14 @@ export class Front {
     return new Front(folder, server, writeFor(undefined, join(folder, 'password'), server.superuser.password));
   }
 
-  config({ limits = {}, timeouts = {}, tlsMode = 'allow' }: FrontOptions = {}): ProxyFile {
+  config({ limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port }: FrontOptions = {}): ProxyFile {
     return proxyFileSchema.parse({
       listen: { port: 0 },
       limits,
       timeouts: { connectMs: 5000, ...timeouts },
       source: {
         kind: 'servers',
-        servers: [`${HOST}:${this.server.port}`],
+        servers: [`${HOST}:${serverPort}`],
         user: this.server.superuser.user,
         passwordFile: this.#passwordFile,
       },

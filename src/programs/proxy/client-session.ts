@@ -12,7 +12,7 @@ import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
-import { handOverTo, restoreName } from './session-hand-over.ts';
+import { handOverTo, restoreNameOn } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { losesState, SessionLoss } from './session-loss.ts';
@@ -241,7 +241,7 @@ export class ClientSession implements Borrower {
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
-      if (this.traces.resetsName) restoreName(this, server);
+      if (this.traces.resetsName) restoreNameOn(this, server);
       return;
     }
     this.onQuiet();
@@ -333,7 +333,7 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
-    const isPinned = losesState(this);
+    const isPinned = losesState(this, server.status);
     this.probing = false;
     this.listening.lost();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));

@@ -163,13 +163,12 @@ export class Convoy implements Borrower, Train {
   }
 
   /** Whoever the server is not at yet is told at once; else the others are moved out of the way of the request. */
-  cancel(session: ClientSession): void {
+  async cancel(session: ClientSession): Promise<void> {
     this.isClosed = true;
     if (this.#head?.session === session) {
       this.flush();
       this.scatter();
-      this.#home.cancel(this.stream);
-      return;
+      return this.#home.cancel(this.stream);
     }
     session.reads.cancelled();
   }

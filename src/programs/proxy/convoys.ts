@@ -83,8 +83,8 @@ export class Convoys {
     this.#timer.unref();
   }
 
-  cancel(server: ServerConnection): void {
-    this.#world.cancel(server);
+  cancel(server: ServerConnection): Promise<void> {
+    return this.#world.cancel(server);
   }
 
   abandon(server: ServerConnection): void {

@@ -146,7 +146,7 @@ export class Pool implements SessionHome {
 
   /** Its client has left in the midst of something: what runs is cancelled, what was open is rolled back, and it is of use again. */
   abandon(server: ServerConnection): void {
-    this.#world.cancel(server);
+    void this.#world.cancel(server);
     server.close('its client left in the midst of a statement');
   }
 

@@ -175,6 +175,7 @@ export class Preparing {
     // SQL's PREPARE has taken the name: the server says so.
     if (session.state.prepared.has(name)) {
       session.group(server).parses = [...(session.group(server).parses ?? []), prepared(NOTHING, false)];
+      session.inFlight.keep(bytes, from, to);
       return toServers.pass(bytes, from, to);
     }
     const known = this.#names.get(name);
@@ -340,7 +341,10 @@ export class Preparing {
     const group = session.group(server);
     session.inFlight.keep(bytes, from, to);
     if (bytes[from + 5] !== STATEMENT) {
-      if (type === FRONTEND.close && group.closes !== null) group.closes.push(prepared(NOTHING, false));
+      if (type === FRONTEND.close) {
+        group.closes ??= [];
+        group.closes.push(prepared(NOTHING, false));
+      }
       return toServers.pass(bytes, from, to);
     }
     const name = bytes.toString('latin1', from + 6, to - 1);

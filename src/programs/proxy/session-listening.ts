@@ -4,7 +4,7 @@ import { quoteIdentifier } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import { MARKER } from './notifications.ts';
-import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { type ServerConnection, toClients } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const MOVE_AGAIN_MS = 1000;
@@ -101,15 +101,14 @@ export class SessionListening {
 
   /** Nothing is left to be moved. */
   #stop(server: ServerConnection): void {
-    server.ask('UNLISTEN *', {
-      onDone: () => {
-        const session = this.#session;
-        if (session.server !== server) return;
-        if (this.here.length === 0) session.pins &= ~PIN.listening;
-        session.releaseIfFree();
-      },
-    });
-    toServers.flush();
+    const session = this.#session;
+    const stopped = () => {
+      if (session.server !== server) return;
+      if (this.here.length === 0) session.pins &= ~PIN.listening;
+      session.releaseIfFree();
+    };
+    const again = () => void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
+    session.home.watch.notifications.quietly(session, server, 'UNLISTEN *').then(stopped, again);
   }
 
   /** The server is asked what the session listens to (pg_listening_channels): what the shared listener does for it has to be there. */
@@ -127,8 +126,14 @@ export class SessionListening {
     });
   }
 
+  /** The session's own connection has to deliver something that the shared listener does not. */
+  get isAlone(): boolean {
+    return this.here.some((channel) => this.#isOwn(channel));
+  }
+
   /** With its connection. */
   lost(): void {
+    this.marker?.missed();
     this.marker = null;
     this.here = [];
     this.#back = null;

@@ -19,7 +19,7 @@ export function checkTimeouts(
   const forMs = now - session.activeAt;
   const { server } = session;
   if (session.reads.convoy !== null) {
-    if (queryMs > 0 && forMs > queryMs) session.reads.convoy.cancel(session);
+    if (queryMs > 0 && forMs > queryMs) void session.reads.convoy.cancel(session);
     return;
   }
   // Also one that stopped in the middle of a message, and one that keeps a connection between its transactions.

@@ -17,6 +17,8 @@ export class SessionTraces implements Traces {
   unsure = false;
   /** RESET ALL or DISCARD ALL, by itself. */
   resetsAll = false;
+  /** What not even a rollback takes back: statements of PREPARE, and locks of the session. */
+  outlasts = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
@@ -69,6 +71,7 @@ export class SessionTraces implements Traces {
     this.resetsName = false;
     this.unsure = false;
     this.resetsAll = false;
+    this.outlasts = false;
   }
 }
 
