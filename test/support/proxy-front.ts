@@ -12,7 +12,7 @@ import { HOST, type Login, PlainServer, type PlainServerOptions, writeFor } from
 import { RawClient } from './raw-client.ts';
 
 export interface FrontOptions {
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: Readonly<Record<string, number | boolean>>;
   readonly timeouts?: Readonly<Record<string, number>>;
   /** Where the server is reached, when not directly. */
   readonly serverPort?: number;

@@ -26,6 +26,8 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     stats.lostTransactions += pool.stats.lostTransactions;
     stats.retriedReads += pool.stats.retriedReads;
     stats.unknownOutcomes += pool.stats.unknownOutcomes;
+    stats.joinedReads += pool.stats.joinedReads;
+    stats.hedgedReads += pool.stats.hedgedReads;
     for (const [group, count] of pool.stats.errors) tally(stats.errors, group, count);
     stats.bytes.fromClients += pool.stats.bytesFromClients;
     for (const server of pool.servers) stats.bytes.toClients += server.bytesIn;
