@@ -263,7 +263,7 @@ test('errors name statements as their client does', async () => {
   for (const [at, raw] of raws.entries()) {
     raw.send(parse(`mine_${at}`, 'SELECT $1::text AS said'), sync());
     await raw.untilReady();
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 8; i++) {
       raw.send(...run(`mine_${at}`, ['x']));
       await raw.untilReady();
     }

@@ -5,7 +5,7 @@ import { type Front, type FrontOptions, type ProxyInFront, until } from './proxy
 import type { RawClient } from './raw-client.ts';
 
 /** Runs after which a statement is known. */
-const KNOWN_RUNS = 4;
+const KNOWN_RUNS = 8;
 
 /** A proxy whose one connection is held up by a read that waits for a lock, and clients that send reads behind it. */
 export class ReadStage {

@@ -1,11 +1,15 @@
 /** Of a power of two, so that a mask finds the place. */
 const PLACES = 1024;
-/** An estimate follows what is observed by this part of the difference. */
-const WEIGHT = 1 / 8;
+/**
+ * An estimate follows what is observed by one of these parts of the difference. Of the time the quick runs count more: on a busy machine
+ * the others tell of that and not of the statement. Of the size it is the large ones.
+ */
+const MUCH = 1 / 2;
+const LITTLE = 1 / 16;
 /** Before so many runs nothing is expected of a statement. */
 const RUNS = 3;
 /** A statement that takes longer, or answers more, is waited for by nobody else. */
-const QUICK_US = 2000;
+const QUICK_US = 10_000;
 const SMALL_BYTES = 16 * 1024;
 
 /**
@@ -28,8 +32,8 @@ export class ReadCosts {
       return;
     }
     if ((this.#runs[at] as number) < RUNS) this.#runs[at] = (this.#runs[at] as number) + 1;
-    this.#us[at] = mix(this.#us[at] as number, us);
-    this.#bytes[at] = mix(this.#bytes[at] as number, bytes);
+    this.#us[at] = mix(this.#us[at] as number, us, MUCH, LITTLE);
+    this.#bytes[at] = mix(this.#bytes[at] as number, bytes, LITTLE, MUCH);
   }
 
   /** How long it is likely to take, in microseconds; `Infinity` for what is not known to be quick and small. */
@@ -45,6 +49,6 @@ function place(shape: number): number {
   return (shape ^ (shape >>> 16)) & (PLACES - 1);
 }
 
-function mix(before: number, now: number): number {
-  return before + (now - before) * WEIGHT;
+function mix(before: number, now: number, down: number, up: number): number {
+  return before + (now - before) * (now < before ? down : up);
 }

@@ -124,6 +124,6 @@ function write(socket: Socket, bytes: Buffer, from: number, to: number): void {
 }
 
 /** TLS takes a write later than it is made, every time: a copy of its size is cheaper than a new buffer. */
-function isTls(socket: Socket): boolean {
+export function isTls(socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true;
 }

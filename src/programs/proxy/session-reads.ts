@@ -7,6 +7,7 @@ import { close } from '#wire/encode-frontend.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import type { ClientSession } from './client-session.ts';
 import type { Convoy } from './convoy.ts';
+import { isTls } from './outgoing.ts';
 import { isOfBuiltinTypes } from './parameter-types.ts';
 import type { Statement } from './prepared-on-server.ts';
 import { endBehindBind, endOf, isWholeQuery } from './read-messages.ts';
@@ -17,6 +18,8 @@ import { factsOf } from './statements.ts';
 import { TEXT_AT, type Unnamed, unnamedStatement } from './unnamed-statement.ts';
 
 const NONE = -1;
+/** The most that TLS sends in one piece. */
+const RECORD_BYTES = 16 * 1024;
 const HEADER = Buffer.allocUnsafeSlow(5);
 
 /** Reads of a session that need no connection of their own: each a whole transaction, sent among those of others. */
@@ -46,7 +49,10 @@ export class SessionReads implements Reader {
   }
 
   get unreadBytes(): number {
-    return this.#session.socket.writableLength;
+    const { socket } = this.#session;
+    const { writableLength } = socket;
+    // TLS says that a write is done a turn later than it is: up to a record it may well be.
+    return isTls(socket) && writableLength <= RECORD_BYTES ? 0 : writableLength;
   }
 
   /** A part of a message of its answer has been passed on. */
