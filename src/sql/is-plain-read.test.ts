@@ -32,7 +32,17 @@ test.each([
 test.each([
   ['a lock clause', 'SELECT 1 FROM t FOR UPDATE', 'SELECT 1 FROM t FOR KEY SHARE', 'SELECT 1 FROM t FOR NO KEY UPDATE'],
   ['a write', 'INSERT INTO t VALUES (1)', 'SELECT 1 INTO x', 'WITH d AS (DELETE FROM t RETURNING 1) SELECT 1 FROM d'],
-  ['what is no SELECT', 'BEGIN', 'SHOW work_mem', 'SET a.b = 1', 'CALL p()', 'DO $$ $$', 'COPY t TO STDOUT', 'EXECUTE p', 'LISTEN x'],
+  [
+    'what is no SELECT',
+    'BEGIN',
+    'SHOW work_mem',
+    'SET a.b = 1',
+    'CALL p()',
+    'DO $$ $$',
+    'COPY t TO STDOUT',
+    'EXECUTE p',
+    'LISTEN x',
+  ],
   ['several', 'SELECT 1; SELECT 2', 'SELECT 1; COMMIT'],
   ['locks', 'SELECT pg_advisory_lock(1)', 'SELECT pg_advisory_xact_lock(1)', 'SELECT pg_try_advisory_lock(1)'],
   ['settings', "SELECT set_config('a.b', '1', false)", "SELECT set_config('a.b', '1', true)"],

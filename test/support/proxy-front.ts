@@ -19,6 +19,8 @@ export interface FrontOptions {
   readonly tlsMode?: 'disable' | 'allow' | 'require';
   readonly clientTls?: () => ClientTls | null;
   readonly serverTls?: () => ServerTls | null;
+  /** How long a server may take to say what it is: on a crowded machine longer than usual. */
+  readonly sourceMs?: number;
 }
 
 /** A server and the machinery to put proxies of this process in front of it. */
@@ -43,7 +45,8 @@ export class Front {
     return new Front(folder, server, writeFor(undefined, join(folder, 'password'), server.superuser.password));
   }
 
-  config({ limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port }: FrontOptions = {}): ProxyFile {
+  config(options: FrontOptions = {}): ProxyFile {
+    const { limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port, sourceMs } = options;
     return proxyFileSchema.parse({
       listen: { port: 0 },
       limits,
@@ -53,6 +56,7 @@ export class Front {
         servers: [`${HOST}:${serverPort}`],
         user: this.server.superuser.user,
         passwordFile: this.#passwordFile,
+        ...(sourceMs === undefined ? {} : { connectMs: sourceMs, answerMs: sourceMs }),
       },
       tls: { mode: tlsMode === 'require' ? 'allow' : tlsMode },
     });

@@ -99,6 +99,10 @@ export class ClientMessages {
     if (this.#countedBytes > 0) this.#count();
   }
 
+  get canResume(): boolean {
+    return this.#heldBytes > 0 && !this.#running;
+  }
+
   /** What was held goes on. */
   resume(): void {
     if (this.#heldBytes === 0 || this.#running) return;

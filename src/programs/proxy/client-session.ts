@@ -27,6 +27,8 @@ import { TRANSACTION } from './transaction-status.ts';
 const KEPT_BYTES = 16 * 1024;
 /** What a client may send ahead while it waits. */
 const AHEAD_BYTES = 64 * 1024;
+/** Time for the last words to arrive. */
+const LINGER_MS = 1000;
 
 interface SessionParts {
   readonly socket: Socket;
@@ -126,7 +128,7 @@ export class ClientSession implements Borrower {
     if (this.server !== null) return !(this.pins !== 0 && this.#startsAnew() && this.home.isHolding()) || this.#wait();
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
-    const server = this.home.checkout(this);
+    const server = this.reads.takeOffered() ?? this.home.checkout(this);
     // It may have been served in line just now.
     if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
@@ -174,6 +176,7 @@ export class ClientSession implements Borrower {
     this.waitingSince = 0;
     this.noticed = false;
     if (this.reads.convoy !== null) return this.reads.granted(server);
+    if (this.reads.offer(server)) return;
     this.take(server);
     if (!this.handingOver) this.messages.resume();
   }
@@ -395,6 +398,3 @@ export class ClientSession implements Borrower {
     toServers.flush();
   }
 }
-
-/** Time for the last words to arrive. */
-const LINGER_MS = 1000;

@@ -32,6 +32,11 @@ export class Convoys {
   /** Where the session may send a read of the shape; null: it takes a connection as for anything else. */
   place(session: ClientSession, expectedUs: number, now: number): Convoy | null {
     if (!this.#pool.canStart) return null;
+    if (session.reads.offered !== null) {
+      if (!fits(session.reads, session.reads.offered)) return null;
+      const offered = session.reads.takeOffered();
+      return offered === null ? null : this.#begin(offered, now);
+    }
     const running = this.#running;
     for (let at = running.length - 1; at >= 0; at--) {
       const convoy = running[at] as Convoy;

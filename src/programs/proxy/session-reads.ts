@@ -26,6 +26,8 @@ const HEADER = Buffer.allocUnsafeSlow(5);
 export class SessionReads implements Reader {
   /** Where its read is; null: none is under way. */
   convoy: Convoy | null = null;
+  /** What it has waited for, until it is known what for. */
+  offered: ServerConnection | null = null;
   readonly #session: ClientSession;
 
   constructor(session: ClientSession) {
@@ -197,6 +199,23 @@ export class SessionReads implements Reader {
     const server = session.home.checkout(session);
     if (server !== null) this.granted(server);
     else if (this.convoy !== null) session.waitingSince = performance.now();
+  }
+
+  /** A connection for which the session has waited: when it waits with a read, others may join. False: it takes it as for anything else. */
+  offer(server: ServerConnection): boolean {
+    const session = this.#session;
+    if (!session.messages.canResume || !session.needsNothing || !mayShare(this)) return false;
+    this.offered = server;
+    session.messages.resume();
+    const left = this.takeOffered();
+    if (left !== null) session.home.release(left);
+    return true;
+  }
+
+  takeOffered(): ServerConnection | null {
+    const server = this.offered;
+    this.offered = null;
+    return server;
   }
 
   /** A connection of its own has come free before the other one was at it. */
