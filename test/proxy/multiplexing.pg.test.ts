@@ -135,7 +135,7 @@ test('the connection of several is lost: each is asked once more, and nobody not
 });
 
 test('who has waited for long behind somebody else takes the connection that comes free', async () => {
-  stage = await ReadStage.start(front, login, { limits: { serversPerPool: 2 }, timeouts: { hedgeMs: 20 } });
+  stage = await ReadStage.start(front, login, { limits: { serversPerPool: 2 }, timeouts: { hedgeMs: 1000 } });
   const [first, busy, behind] = (await Promise.all([stage.client(), stage.client(), stage.client()])) as pg.Client[];
   await stage.learn(first as pg.Client, WAITS, 'SELECT 2 AS two');
   await busy?.query('BEGIN');

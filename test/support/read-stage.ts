@@ -27,7 +27,7 @@ export class ReadStage {
     const proxy = await front.proxy({
       sourceMs: 20_000,
       limits: { serversPerPool: 1, ...limits },
-      timeouts: { hedgeMs: 0, waitNoticeMs: 0, connectMs: 20_000, ...timeouts },
+      timeouts: { hedgeMs: 60_000, waitNoticeMs: 0, connectMs: 20_000, ...timeouts },
     });
     const locker = await front.server.connect();
     return new ReadStage(front, proxy, login, locker);

@@ -36,7 +36,7 @@ test('who joins has the same settings, nothing that ties it, and a bounded wait 
   let joined = 0;
   fc.assert(
     fc.property(reader, train, expectedUs, fc.boolean(), fc.nat(25), (one, ahead, us, isLast, now) => {
-      if (!mayJoin(one, ahead, us, isLast, now)) return;
+      if (!mayJoin(one, ahead, us, isLast, now, 20)) return;
       joined += 1;
       expect(one).toMatchObject({ pins: 0, isShaken: false, unreadBytes: 0 });
       expect(ahead.stream).toMatchObject({ signature: one.signature, strange: null, cancels: 0, retired: false });
@@ -59,7 +59,7 @@ test('each condition by itself keeps a read away', () => {
   const free = { signature: '', session: EMPTY_STATE, strange: null, cancels: 0, retired: false };
   const open: Train = { stream: free, isClosed: false, isGathering: false, depth: 3, expectedUs: 100, since: 0 };
   const joins = (one: Partial<Reader>, ahead: Partial<Train> = {}, us = 50) =>
-    mayJoin({ ...willing, ...one }, { ...open, ...ahead }, us, true, 10);
+    mayJoin({ ...willing, ...one }, { ...open, ...ahead }, us, true, 10, 20);
   expect(joins({})).toBe(true);
   for (const one of [{ pins: 1 }, { isShaken: true }, { unreadBytes: 1 }]) {
     expect(mayShare({ ...willing, ...one })).toBe(false);

@@ -7,8 +7,6 @@ const GATHERED_US = 400;
 const MOST_GATHERED = 8;
 /** When no connection is free: how long those ahead are likely to take. */
 const AHEAD_US = 10_000;
-/** After so long a connection takes no more, so that it comes free: others may wait for it. */
-const LONGEST_MS = 20;
 /** Of one read as its client sends it. */
 export const MOST_BYTES = 4096;
 
@@ -64,11 +62,19 @@ export function fits(reader: Reader, { signature, session, strange, cancels, ret
 /**
  * Whether a read may stand behind those of the train.
  * @param expectedUs of the read; `Infinity`: not known to be quick and small
+ * @param longestMs after so long a connection takes no more, so that it comes free: others may wait for it
  * @param isLast no connection is free: it would have to wait for one
  */
-export function mayJoin(reader: Reader, train: Train, expectedUs: number, isLast: boolean, now: number): boolean {
+export function mayJoin(
+  reader: Reader,
+  train: Train,
+  expectedUs: number,
+  isLast: boolean,
+  now: number,
+  longestMs: number,
+): boolean {
   const { isClosed, isGathering, depth, since } = train;
-  if (isClosed || !mayShare(reader) || !fits(reader, train.stream) || now - since > LONGEST_MS) return false;
+  if (isClosed || !mayShare(reader) || !fits(reader, train.stream) || now - since > longestMs) return false;
   if (isLast) return depth < MOST_DEEP && expectedUs < Number.POSITIVE_INFINITY && train.expectedUs <= AHEAD_US;
   return isGathering && depth < MOST_GATHERED && train.expectedUs + expectedUs <= GATHERED_US;
 }

@@ -8,6 +8,8 @@ import type { ProxyWorld } from './proxy-world.ts';
 import type { ServerConnection } from './server-connection.ts';
 
 const MOST_SPARE = 32;
+/** Where nobody is hedged. */
+const LONGEST_MS = 20;
 
 /** Where the reads of one pool's clients go: several of them on one connection. */
 export class Convoys {
@@ -37,10 +39,11 @@ export class Convoys {
       const offered = session.reads.takeOffered();
       return offered === null ? null : this.#begin(offered, now);
     }
+    const longestMs = this.#world.config.timeouts.hedgeMs || LONGEST_MS;
     const running = this.#running;
     for (let at = running.length - 1; at >= 0; at--) {
       const convoy = running[at] as Convoy;
-      if (convoy.isGathering && mayJoin(session.reads, convoy, expectedUs, false, now)) return convoy;
+      if (convoy.isGathering && mayJoin(session.reads, convoy, expectedUs, false, now, longestMs)) return convoy;
     }
     // Who waits in line comes first.
     const server = this.#pool.waiting.size === 0 ? this.#idle.take(session) : null;
@@ -52,7 +55,7 @@ export class Convoys {
     let best: Convoy | null = null;
     for (const convoy of running) {
       if (best !== null && convoy.expectedUs >= best.expectedUs) continue;
-      if (mayJoin(session.reads, convoy, expectedUs, true, now)) best = convoy;
+      if (mayJoin(session.reads, convoy, expectedUs, true, now, longestMs)) best = convoy;
     }
     return best;
   }
