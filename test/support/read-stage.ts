@@ -38,7 +38,8 @@ export class ReadStage {
   }
 
   raw(parameters: Readonly<Record<string, string>> = {}): Promise<RawClient> {
-    return this.proxy.raw(this.#login, parameters);
+    // As `pg` has it: connections are of one startup.
+    return this.proxy.raw(this.#login, { client_encoding: 'UTF8', ...parameters });
   }
 
   /** So often that the proxy knows what the statement costs. */
