@@ -137,8 +137,8 @@ test('the connection of several is lost: each is asked once more, and nobody not
 test('who has waited for long behind somebody else takes the connection that comes free', async () => {
   stage = await ReadStage.start(front, login, { limits: { serversPerPool: 2 }, timeouts: { hedgeMs: 1000 } });
   const [first, busy, behind] = (await Promise.all([stage.client(), stage.client(), stage.client()])) as pg.Client[];
-  await stage.learn(first as pg.Client, WAITS, 'SELECT 2 AS two');
   await busy?.query('BEGIN');
+  await stage.learn(first as pg.Client, WAITS, 'SELECT 2 AS two');
   const unlock = await stage.lock();
   const before = stage.joined;
   const waiting = first?.query(WAITS).then(firstOf);
@@ -158,9 +158,9 @@ test('a client that does not read its large answer holds up nobody', async () =>
   stage = await ReadStage.start(front, login, { limits: { serversPerPool: 2 } });
   const [busy, quick, learner] = (await Promise.all([stage.client(), stage.client(), stage.client()])) as pg.Client[];
   const large = (length: number) => `SELECT repeat('x', 1000) FROM generate_series(1, ${length})`;
+  await busy?.query('BEGIN');
   await stage.learn(learner as pg.Client, large(1), 'SELECT 2 AS two', WAITS);
   const lazy = await stage.raw();
-  await busy?.query('BEGIN');
   const before = stage.joined;
   const unlock = await stage.lock();
   const first = learner?.query(WAITS).then(firstOf);
