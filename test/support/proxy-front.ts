@@ -53,6 +53,9 @@ export class Front {
         servers: [`${HOST}:${serverPort}`],
         user: this.server.superuser.user,
         passwordFile: this.#passwordFile,
+        // A crowded machine is no lost primary.
+        connectMs: 5000,
+        answerMs: 5000,
       },
       tls: { mode: tlsMode === 'require' ? 'allow' : tlsMode },
     });
