@@ -19,8 +19,6 @@ export interface FrontOptions {
   readonly tlsMode?: 'disable' | 'allow' | 'require';
   readonly clientTls?: () => ClientTls | null;
   readonly serverTls?: () => ServerTls | null;
-  /** How long a server may take to say what it is: on a crowded machine longer than usual. */
-  readonly sourceMs?: number;
 }
 
 /** A server and the machinery to put proxies of this process in front of it. */
@@ -46,7 +44,7 @@ export class Front {
   }
 
   config(options: FrontOptions = {}): ProxyFile {
-    const { limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port, sourceMs } = options;
+    const { limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port } = options;
     return proxyFileSchema.parse({
       listen: { port: 0 },
       limits,
@@ -56,7 +54,9 @@ export class Front {
         servers: [`${HOST}:${serverPort}`],
         user: this.server.superuser.user,
         passwordFile: this.#passwordFile,
-        ...(sourceMs === undefined ? {} : { connectMs: sourceMs, answerMs: sourceMs }),
+        // A crowded machine is no lost primary.
+        connectMs: 5000,
+        answerMs: 5000,
       },
       tls: { mode: tlsMode === 'require' ? 'allow' : tlsMode },
     });

@@ -25,7 +25,6 @@ export class ReadStage {
   static async start(front: Front, login: Login, options: FrontOptions = {}): Promise<ReadStage> {
     const { limits = {}, timeouts = {} } = options;
     const proxy = await front.proxy({
-      sourceMs: 20_000,
       limits: { serversPerPool: 1, ...limits },
       timeouts: { hedgeMs: 60_000, waitNoticeMs: 0, connectMs: 20_000, ...timeouts },
     });

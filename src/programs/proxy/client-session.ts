@@ -339,6 +339,7 @@ export class ClientSession implements Borrower {
     const isPinned = losesState(this, server.status);
     this.probing = false;
     this.listening.lost();
+    this.onQuiet();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.loss.of(server, why);

@@ -349,6 +349,9 @@ export class ServerConnection {
       const fields = readErrorFields(message);
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();
       this.retired = true;
+      // At once: what would be sent to it until its end arrives would be sent in vain.
+      const severity = fields?.get('V') ?? fields?.get('S');
+      if (severity === 'FATAL' || severity === 'PANIC') this.close(this.#fatal);
     }
   }
 

@@ -91,7 +91,8 @@ export class SessionListening {
     session.home.watch.notifications.takeOver(session, server, (error) => {
       this.isMoving = false;
       this.marker = null;
-      if (session.server !== server) return;
+      // What it listens to by now, on another connection, has waited for this.
+      if (session.server !== server) return session.releaseIfFree();
       if (error !== null && this.here.length === 0) return this.#stop(server);
       if (error !== null) return void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
       if (this.here.length === 0) session.pins &= ~PIN.listening;
