@@ -27,7 +27,7 @@ type Use = 'use' | 'write' | 'run';
 
 /** Stands for all names outside ASCII, which cannot be told apart in a text: no object can have this name. */
 const FOREIGN = '';
-const FOREIGN_MARK = 1 << 23;
+const FOREIGN_MARK = 1 << 24;
 
 class HazardGraph {
   readonly nodes = new Map<string, Node>();
@@ -79,6 +79,7 @@ export function buildHazards(rows: readonly HazardRow[]): Hazards {
   let definitions = 0;
   for (const { kind, name, used } of rows) {
     if (kind === 'definitions') definitions |= EFFECT.code | EFFECT.writes;
+    else if (kind === 'unshared') graph.node(name).effects |= EFFECT.unshared;
     else if (used !== null && isUse(kind)) graph.link(name, used, kind);
     else graph.node(name);
   }
@@ -112,6 +113,7 @@ function definesSetConfig(rows: readonly HazardRow[]): boolean {
 function addFunction(graph: HazardGraph, row: HazardRow, reading: Hazards, settings: Set<string>): void {
   const { name, language, extension, body } = row;
   const node = graph.node(name);
+  node.effects |= EFFECT.unshared;
   if (language === 'c') node.effects |= extensionEffects(extension, name);
   else if (language !== 'sql' && language !== 'plpgsql') node.effects |= EFFECT.code | EFFECT.writes;
   else if (body !== null) {

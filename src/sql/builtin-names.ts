@@ -14,6 +14,7 @@ const {
   settings,
   listen,
   cursors,
+  unshared,
 } = EFFECT;
 
 function names(list: string, effects: number): [string, number][] {
@@ -83,6 +84,30 @@ export const BUILTIN_NAMES: ReadonlyMap<string, number> = new Map([
      pg_clear_relation_stats pg_current_wal_lsn pg_current_wal_insert_lsn pg_current_wal_flush_lsn
      pg_ls_dir pg_read_file pg_read_binary_file pg_stat_file`,
     writes,
+  ),
+  // All other volatile ones, and the views of them: they leave nothing, and may wait or depend on when they run.
+  ...names(
+    `clock_timestamp timeofday random random_normal array_shuffle array_sample gen_random_uuid uuidv4 uuidv7 set_config
+     pg_sleep pg_sleep_for pg_sleep_until current_query currtid2 lo_get pg_notification_queue_usage
+     pg_blocking_pids pg_safe_snapshot_blocking_pids pg_isolation_test_session_is_blocked pg_lock_status pg_locks
+     pg_prepared_xact pg_prepared_xacts pg_collation_actual_version pg_database_collation_actual_version
+     pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system pg_current_logfile pg_read_file_old
+     pg_ls_archive_statusdir pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir pg_ls_tmpdir pg_ls_waldir
+     pg_ls_summariesdir pg_database_size pg_indexes_size pg_relation_size pg_table_size pg_tablespace_size pg_total_relation_size
+     pg_get_multixact_members pg_get_shmem_allocations pg_get_shmem_allocations_numa pg_shmem_allocations
+     pg_shmem_allocations_numa pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_get_wal_summarizer_state
+     pg_available_wal_summaries pg_wal_summary_contents pg_get_loaded_modules pg_numa_available pg_jit_available
+     pg_hba_file_rules pg_ident_file_mappings pg_show_all_file_settings pg_file_settings pg_is_wal_replay_paused
+     pg_last_committed_xact pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp
+     pg_partition_ancestors pg_partition_tree pg_replication_origin_progress pg_show_replication_origin_status
+     pg_sequence_last_value pg_sequences pg_stat_get_recovery_prefetch pg_stat_recovery_prefetch pg_stat_have_stats
+     pg_stat_get_xact_blocks_fetched pg_stat_get_xact_blocks_hit pg_stat_get_xact_function_calls
+     pg_stat_get_xact_function_self_time pg_stat_get_xact_function_total_time pg_stat_get_xact_numscans
+     pg_stat_get_xact_tuples_deleted pg_stat_get_xact_tuples_fetched pg_stat_get_xact_tuples_hot_updated
+     pg_stat_get_xact_tuples_inserted pg_stat_get_xact_tuples_newpage_updated pg_stat_get_xact_tuples_returned
+     pg_stat_get_xact_tuples_updated pg_stat_xact_all_tables pg_stat_xact_sys_tables pg_stat_xact_user_tables
+     pg_stat_xact_user_functions pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status txid_status`,
+    unshared,
   ),
 ]);
 

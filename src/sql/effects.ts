@@ -45,7 +45,12 @@ export const EFFECT = {
   backend: 1 << 21,
   /** Sets what is named by an expression: of a setting with a dot nobody would know. */
   unnamed: 1 << 22,
+  /**
+   * No reading that others may wait behind: functions, operators and types of the database's own, volatile functions, unlogged and
+   * foreign tables. Leaves nothing behind.
+   */
+  unshared: 1 << 23,
 } as const;
 
 /** Every bit: the text has more than one reading, or hides its names. */
-export const ANY_EFFECT = (1 << 23) - 1;
+export const ANY_EFFECT = (1 << 24) - 1;

@@ -50,9 +50,9 @@ const TEXTS: readonly { readonly tokens: readonly string[]; readonly effects: nu
   { tokens: ['SET', 'LOCAL', 'x', '=', '1'], effects: writes },
   {
     tokens: ['SELECT', 'pg_catalog', '.', 'set_config', '(', "'a'", ',', 'f', '(', '1', ',', '2', ')', ',', 'false', ')'],
-    effects: settings | writes,
+    effects: settings | writes | EFFECT.unshared,
   },
-  { tokens: ['SELECT', 'set_config', '(', "'a'", ',', 'f', '(', '1', ',', '2', ')', ',', 'true', ')'], effects: 0 },
+  { tokens: ['SELECT', 'set_config', '(', "'a'", ',', 'f', '(', '1', ',', '2', ')', ',', 'true', ')'], effects: EFFECT.unshared },
   { tokens: ['INSERT', 'INTO', 't', 'VALUES', '(', '1', ')'], effects: writes },
   { tokens: ['SELECT', '*', 'INTO', 'x', 'FROM', 't'], effects: writes | temporary },
   { tokens: ['PREPARE', 'p', 'AS', 'SELECT', '1'], effects: prepared | writes },

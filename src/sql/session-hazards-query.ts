@@ -97,6 +97,10 @@ UNION SELECT r.kind, r.name::pg_catalog.text, t.typname::pg_catalog.text, NULL, 
 UNION SELECT DISTINCT k.kind, k.name::pg_catalog.text, k.used::pg_catalog.text, NULL, NULL, NULL FROM (${LINKS}) k
 UNION ALL SELECT 'text', t.name::pg_catalog.text, NULL, NULL, NULL, ${DEPARSED} FROM trees t
   CROSS JOIN LATERAL (SELECT t.tree OPERATOR(pg_catalog.~) pg_catalog.concat(':funcid ', 'pg_catalog.set_config'::pg_catalog.regproc::pg_catalog.oid, ' ') AS calls) x WHERE x.calls
+UNION ALL SELECT 'unshared', c.relname::pg_catalog.text, NULL, NULL, NULL, NULL FROM pg_catalog.pg_class c
+  WHERE c.relpersistence ${EQ} 'u'::pg_catalog."char" OR c.relkind ${EQ} 'f'::pg_catalog."char"
+UNION ALL SELECT 'unshared', t.typname::pg_catalog.text, NULL, NULL, NULL, NULL FROM pg_catalog.pg_type t
+  WHERE t.oid ${GE} ${FIRST_USER_OID} AND t.typtype ${EQ} 'b'::pg_catalog."char" AND t.typelem ${EQ} 0::pg_catalog.oid
 UNION ALL SELECT 'definitions', e.evtname::pg_catalog.text, f.proname::pg_catalog.text, NULL, NULL, NULL
   FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc f ON f.oid ${EQ} e.evtfoid WHERE e.evtenabled ${NE} 'D'::pg_catalog."char"`;
 

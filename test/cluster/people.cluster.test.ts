@@ -214,25 +214,32 @@ describe('tags', () => {
     await cluster.restartAgent(name);
   }
 
+  /** In order again, the leader has heard of the tags, and its record names who is eligible by them. */
+  async function everybodyKnows(name: string, tags: Required<Pick<Tags, 'nofailover' | 'priority'>>): Promise<void> {
+    await cluster.until(
+      'a leader that knows of the new tags',
+      async () => {
+        const status = await cluster.status(await cluster.healthy());
+        const known = status?.members.find((member) => member.name === name)?.tags;
+        const isEligible = status?.leader?.eligible.includes(name);
+        const agrees = known?.nofailover === tags.nofailover && known.priority === tags.priority;
+        return agrees && isEligible === !tags.nofailover ? true : undefined;
+      },
+      30_000,
+    );
+  }
+
   it('nofailover never leads, priority decides among the others', async () => {
     const leader = await cluster.healthy();
     const [never = '', other = ''] = cluster.standbys(leader);
     await tag(never, { nofailover: true, priority: 100 });
-    await cluster.healthy();
+    await everybodyKnows(never, { nofailover: true, priority: 100 });
     const run = await faultUnderWrites(cluster, FAULTS.killMember);
     expect(run.after).toBe(other);
-    await cluster.healthy();
+    await everybodyKnows(never, { nofailover: true, priority: 100 });
     expect(await refusal(cluster.post(other, '/switchover', { to: never }))).toMatchObject({ code: 'request.refused' });
     await tag(never, { nofailover: false });
-    await cluster.until(
-      'a leader that knows of the new tags',
-      async () => {
-        const known = (await cluster.status(await cluster.healthy()))?.members.find(({ name }) => name === never);
-        const eligible = (await cluster.status(other))?.leader?.eligible.includes(never) === true;
-        return eligible && known?.tags.nofailover === false && known.tags.priority === 100 ? true : undefined;
-      },
-      15_000,
-    );
+    await everybodyKnows(never, { nofailover: false, priority: 100 });
     // A switchover that names nobody takes the preferred one of those that are equally far.
     await cluster.post(other, '/switchover');
     expect(await cluster.healthy()).toBe(never);

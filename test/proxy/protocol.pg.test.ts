@@ -114,6 +114,12 @@ const SCRIPTS: Readonly<Record<string, Script>> = {
       8,
     );
   },
+  'a text that is prepared already, prepared again behind an error': async (say) => {
+    await say.say([parse('a', 'SELECT 1 AS again'), sync()]);
+    await say.say([...statement('', 'SELECT 1/0'), parse('b', 'SELECT 1 AS again'), sync()]);
+    await say.say([bind('', 'a'), execute(''), sync()]);
+    await say.say([...statement('b', 'SELECT 1 AS again'), sync()]);
+  },
   'Flush without Sync': async (say) => {
     say.client.send(...statement('', 'SELECT 1'), flush());
     await say.hear(BACKEND.commandComplete);

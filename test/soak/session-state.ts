@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { query } from '#wire/encode-frontend.ts';
 import { frame } from '#wire/frame.ts';
 import { FRONTEND } from '#wire/message-types.ts';
@@ -14,6 +15,9 @@ const SETTINGS: Readonly<Record<string, readonly string[]>> = {
   enable_seqscan: ['on', 'off'],
 };
 const CUSTOM = 'soak.tag';
+const HEARD_EVERY_MS = 20;
+const NOTIFY_EVERY_ROUNDS = 50;
+const HEARD_WITHIN_ROUNDS = 1000;
 const ALL_SETTINGS = [...Object.keys(SETTINGS), 'application_name'];
 
 export async function setSomething(client: SoakClient): Promise<void> {
@@ -93,8 +97,19 @@ export async function listenOrNotify(client: SoakClient): Promise<void> {
   } else if (!model.inTransaction) {
     const payload = `${tag}:${random.below(1_000_000_000)}`;
     await client.run(`NOTIFY ${channel}, '${payload}'`);
-    await client.untilHeard(payload);
+    if (client.world.calm) await client.untilHeard(payload);
+    else await hearSooner(client, payload);
   }
+}
+
+/** The connection that listens for all may have been terminated: what is notified until it listens again is lost, but nothing later. */
+async function hearSooner(client: SoakClient, payload: string): Promise<void> {
+  for (let round = 1; !client.heard.some((one) => one.payload === payload); round++) {
+    client.check(round < HEARD_WITHIN_ROUNDS, () => `has not heard ${payload}`);
+    await sleep(HEARD_EVERY_MS);
+    await client.run(round % NOTIFY_EVERY_ROUNDS === 0 ? `NOTIFY ${client.channel}, '${payload}'` : `SELECT '${client.tag}'`);
+  }
+  client.heard.length = 0;
 }
 
 export async function cursor(client: SoakClient): Promise<void> {

@@ -12,8 +12,10 @@ import { HOST, type Login, PlainServer, type PlainServerOptions, writeFor } from
 import { RawClient } from './raw-client.ts';
 
 export interface FrontOptions {
-  readonly limits?: Readonly<Record<string, number>>;
+  readonly limits?: Readonly<Record<string, number | boolean>>;
   readonly timeouts?: Readonly<Record<string, number>>;
+  /** Where the server is reached, when not directly. */
+  readonly serverPort?: number;
   readonly tlsMode?: 'disable' | 'allow' | 'require';
   readonly clientTls?: () => ClientTls | null;
   readonly serverTls?: () => ServerTls | null;
@@ -41,16 +43,20 @@ export class Front {
     return new Front(folder, server, writeFor(undefined, join(folder, 'password'), server.superuser.password));
   }
 
-  config({ limits = {}, timeouts = {}, tlsMode = 'allow' }: FrontOptions = {}): ProxyFile {
+  config(options: FrontOptions = {}): ProxyFile {
+    const { limits = {}, timeouts = {}, tlsMode = 'allow', serverPort = this.server.port } = options;
     return proxyFileSchema.parse({
       listen: { port: 0 },
       limits,
       timeouts: { connectMs: 5000, ...timeouts },
       source: {
         kind: 'servers',
-        servers: [`${HOST}:${this.server.port}`],
+        servers: [`${HOST}:${serverPort}`],
         user: this.server.superuser.user,
         passwordFile: this.#passwordFile,
+        // A crowded machine is no lost primary.
+        connectMs: 5000,
+        answerMs: 5000,
       },
       tls: { mode: tlsMode === 'require' ? 'allow' : tlsMode },
     });

@@ -96,7 +96,7 @@ export class RawClient {
     }
   }
 
-  /** On a connection of its own; resolves when that has been closed. */
+  /** On a connection of its own, as libpq does; resolves when the other side has closed that. */
   cancel(): Promise<void> {
     const { host, port } = this.#login;
     const socket = connect({ host, port });
@@ -105,7 +105,7 @@ export class RawClient {
       socket.on('close', () => resolve());
       socket.resume();
       if (this.#key === undefined) socket.destroy();
-      else socket.end(cancelRequest(this.#key.pid, this.#key.secret));
+      else socket.write(cancelRequest(this.#key.pid, this.#key.secret));
     });
   }
 

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readProcess } from '#adapters/process/processes.ts';
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const POLL_MS = 20;
 const TAIL_CHARS = 8000;
 
@@ -61,7 +61,7 @@ export class RunningProgram {
     return this.#said;
   }
 
-  /** Resolves when `probe` does. Errors: it ended, or 20 s went by. */
+  /** Resolves when `probe` does. Errors: it ended, or a minute went by. */
   async until(probe: () => Promise<unknown>): Promise<void> {
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {

@@ -49,7 +49,15 @@ export class SessionStage {
     const passwordFile = writeFor(undefined, join(folder, 'password'), server.superuser.password);
     const { source, ...config } = proxyFileSchema.parse({
       listen: { host: HOST, port: 0 },
-      source: { kind: 'servers', servers: [`${HOST}:${server.port}`], user: server.superuser.user, passwordFile },
+      source: {
+        kind: 'servers',
+        servers: [`${HOST}:${server.port}`],
+        user: server.superuser.user,
+        passwordFile,
+        // A crowded machine is no lost primary.
+        connectMs: 5000,
+        answerMs: 5000,
+      },
     });
     if (source.kind !== 'servers') throw new Error('another kind of source');
     const silent = () => {};

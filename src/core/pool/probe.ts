@@ -1,6 +1,7 @@
 import { EFFECT } from '#sql/effects.ts';
 import { asciiLiteral } from '#sql/quote.ts';
 import { PIN } from './pins.ts';
+import { restoreName } from './restore-name.ts';
 import type { SessionState, SessionStates } from './session-state.ts';
 
 /** What a transaction may have done to its session, gathered from its texts. */
@@ -41,7 +42,7 @@ const NOT_OF_SESSIONS: ReadonlySet<string> = new Set([
 ]);
 
 export interface Probe {
-  /** One text with one row as its answer. */
+  /** One text; the last row of its answer is the one to read. */
   readonly sql: string;
   /** What the row says, given what pinned the session before. Undefined: not the row that was asked for. */
   read(row: readonly (string | null)[], pins: number, states: SessionStates): Found | undefined;
@@ -62,8 +63,16 @@ const CODE = EFFECT.code | EFFECT.discard;
  * @param before what was known of the session before the transaction
  * @param login the role that the connection was opened as
  * @param custom settings of extensions and applications that are known by name: the views of PostgreSQL ≤ 15 do not list them
+ * @param name the application_name of the session's startup: where it was taken away it is set again before anything is read
  */
-export function probeFor(traces: Traces, before: SessionState, pins: number, login: string, custom: readonly string[]): Probe {
+export function probeFor(
+  traces: Traces,
+  before: SessionState,
+  pins: number,
+  login: string,
+  custom: readonly string[],
+  name?: string,
+): Probe {
   const { effects } = traces;
   const actsOrActed = ACTORS.some((name) => before.settings.has(name) || traces.settings.has(name));
   const all = traces.allSettings || (effects & CODE) !== 0 || (pins & PIN.privileged) !== 0;
@@ -102,8 +111,10 @@ export function probeFor(traces: Traces, before: SessionState, pins: number, log
     view ? privileged(login) : 'NULL',
     asks(EFFECT.prepared) ? '(SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements p WHERE NOT p.from_sql)' : 'NULL',
   ];
+  const isNameRead = all || listed.includes('application_name');
+  const restored = name === undefined || !isNameRead ? '' : `${restoreName(name)}; `;
   return {
-    sql: `SELECT ${columns.join(', ')}`,
+    sql: `${restored}SELECT ${columns.join(', ')}`,
     read: (row, pinned, states) => read({ row, before, pinned, states, effects, all, listed: view ? listed : [], login }),
   };
 }

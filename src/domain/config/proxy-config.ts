@@ -49,6 +49,9 @@ const limits = z.strictObject({
   preparedPerServer: z.int().min(1).max(100_000).default(500).meta({
     description: 'Prepared statements that are kept on one server connection; the one used longest ago goes.',
   }),
+  multiplexing: z.boolean().default(true).meta({
+    description: 'Quick reads of several clients share a server connection. `false`: each transaction has one of its own.',
+  }),
 });
 
 const timeouts = z.strictObject({
@@ -59,6 +62,11 @@ const timeouts = z.strictObject({
   holdMs: duration(0, DAY_MS, 'How long work is held while there is no primary, before it gets 57P03.').default(30_000),
   loginMs: duration(100, 600_000, 'How long a client may take to log in.').default(15_000),
   connectMs: duration(50, 60_000, 'How long a server may take to accept a connection.').default(500),
+  hedgeMs: duration(
+    0,
+    60_000,
+    'A read that has waited for so long behind those of other clients on a connection is sent on another one as well. 0: never.',
+  ).default(20),
   queryMs: duration(0, DAY_MS, 'A statement that runs longer is cancelled. 0: never.').default(0),
   idleInTransactionMs: duration(
     0,
@@ -112,7 +120,7 @@ function withoutDefaults<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>
       const bare = field instanceof z.ZodDefault ? (field.unwrap() as z.ZodType) : (field as z.ZodType);
       return [name, (bare instanceof z.ZodOptional ? bare : bare.optional()).meta({ ...(field as z.ZodType).meta() })];
     }),
-  ) as { [Key in keyof Shape]: z.ZodOptional<z.ZodType<number>> };
+  ) as { [Key in keyof Shape]: z.ZodOptional<z.ZodType<z.output<Shape[Key]>>> };
   return z.strictObject(shape);
 }
 

@@ -99,6 +99,10 @@ export class ClientMessages {
     if (this.#countedBytes > 0) this.#count();
   }
 
+  get canResume(): boolean {
+    return this.#heldBytes > 0 && !this.#running;
+  }
+
   /** What was held goes on. */
   resume(): void {
     if (this.#heldBytes === 0 || this.#running) return;
@@ -204,6 +208,11 @@ export class ClientMessages {
         if (size > STREAM_OVER_BYTES && this.#startStream(type, bytes, at, end, size)) return;
         break;
       }
+      const read = this.#session.reads.begin(type, bytes, at, end);
+      if (read >= 0) {
+        at = read;
+        continue;
+      }
       if (!this.#whole(bytes, at, at + size)) return this.#hold(bytes, at, end);
       if (this.#session.closed) return;
       at += size;
@@ -256,6 +265,7 @@ export class ClientMessages {
   #whole(bytes: Buffer, from: number, to: number): boolean {
     const session = this.#session;
     const type = bytes[from] as number;
+    if (session.reads.convoy !== null && type !== FRONTEND.terminate) return false;
     if (session.skipping) {
       if (type === FRONTEND.sync) {
         session.skipping = false;

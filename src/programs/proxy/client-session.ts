@@ -12,12 +12,13 @@ import { Preparing } from './preparing.ts';
 import { type Refusal, refusal } from './refusals.ts';
 import type { Reported } from './reported.ts';
 import { type Borrower, type ServerConnection, toClients, toServers } from './server-connection.ts';
-import { handOverTo, restoreName } from './session-hand-over.ts';
+import { handOverTo, restoreNameOn } from './session-hand-over.ts';
 import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
 import { probeSession } from './session-probe.ts';
+import { SessionReads } from './session-reads.ts';
 import { commitsUnseen } from './session-timeouts.ts';
 import { SessionTraces } from './session-traces.ts';
 import { TRANSACTION } from './transaction-status.ts';
@@ -26,6 +27,8 @@ import { TRANSACTION } from './transaction-status.ts';
 const KEPT_BYTES = 16 * 1024;
 /** What a client may send ahead while it waits. */
 const AHEAD_BYTES = 64 * 1024;
+/** Time for the last words to arrive. */
+const LINGER_MS = 1000;
 
 interface SessionParts {
   readonly socket: Socket;
@@ -79,6 +82,7 @@ export class ClientSession implements Borrower {
   /** What the transaction that is being read back may have done. */
   probed = 0;
   readonly listening: SessionListening;
+  readonly reads: SessionReads;
   #freed: (() => void)[] = [];
 
   constructor(parts: SessionParts) {
@@ -97,19 +101,18 @@ export class ClientSession implements Borrower {
     this.messages = new ClientMessages(this, AHEAD_BYTES);
     this.loss = new SessionLoss(this);
     this.listening = new SessionListening(this);
-    this.socket.on('close', () => this.gone());
-    this.socket.on('error', () => this.gone());
-    this.socket.on('end', () => this.gone());
+    this.reads = new SessionReads(this);
+    for (const event of ['close', 'error', 'end']) this.socket.on(event, () => this.gone());
   }
 
   /** Nothing of it is on a server, on the way there, or half sent. */
   get isIdle(): boolean {
-    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen && this.messages.isEmpty;
+    return this.needsNothing && this.messages.isEmpty;
   }
 
-  /** It has no connection, waits for none, and no transaction of it is lost. */
+  /** It has no connection, waits for none, nothing of it is under way, and no transaction of it is lost. */
   get needsNothing(): boolean {
-    return this.server === null && this.waitingSince === 0 && !this.loss.isOpen;
+    return this.server === null && this.waitingSince === 0 && this.reads.convoy === null && !this.loss.isOpen;
   }
 
   /** The status byte that a ReadyForQuery of the proxy's own has to carry. */
@@ -125,11 +128,11 @@ export class ClientSession implements Borrower {
     if (this.server !== null) return !(this.pins !== 0 && this.#startsAnew() && this.home.isHolding()) || this.#wait();
     if (this.loss.settle(type, bytes, from, to)) return true;
     if (this.waitingSince !== 0) return false;
-    const server = this.home.checkout(this);
+    const server = this.reads.takeOffered() ?? this.home.checkout(this);
     // It may have been served in line just now.
     if (this.server !== null) return !this.handingOver;
     if (server === null) return this.#wait();
-    this.#take(server);
+    this.take(server);
     return !this.handingOver;
   }
 
@@ -172,7 +175,9 @@ export class ClientSession implements Borrower {
   granted(server: ServerConnection): void {
     this.waitingSince = 0;
     this.noticed = false;
-    this.#take(server);
+    if (this.reads.convoy !== null) return this.reads.granted(server);
+    if (this.reads.offer(server)) return;
+    this.take(server);
     if (!this.handingOver) this.messages.resume();
   }
 
@@ -180,7 +185,7 @@ export class ClientSession implements Borrower {
   refused(why: Refusal): void {
     this.waitingSince = 0;
     this.noticed = false;
-    this.messages.refuse(why);
+    if (this.reads.convoy === null) this.messages.refuse(why);
   }
 
   /** The wait of a pinned session for the end of a switchover is over. */
@@ -190,7 +195,7 @@ export class ClientSession implements Borrower {
     this.messages.resume();
   }
 
-  #take(server: ServerConnection): void {
+  take(server: ServerConnection): void {
     this.takenAt = this.activeAt;
     this.server = server;
     server.borrower = this;
@@ -239,7 +244,7 @@ export class ClientSession implements Borrower {
     this.loss.answered();
     if (server.status !== TRANSACTION.idle) {
       this.inFlight.clear();
-      if (this.traces.resetsName) restoreName(this, server);
+      if (this.traces.resetsName) restoreNameOn(this, server);
       return;
     }
     this.onQuiet();
@@ -331,9 +336,10 @@ export class ClientSession implements Borrower {
     this.server = null;
     server.borrower = null;
     this.handingOver = false;
-    const isPinned = losesState(this);
+    const isPinned = losesState(this, server.status);
     this.probing = false;
     this.listening.lost();
+    this.onQuiet();
     if (server.isMidMessage || isPinned) return this.end(refusal(server.isMidMessage ? 'cutOff' : 'pinLost', why));
     this.pins = 0;
     this.loss.of(server, why);
@@ -367,6 +373,7 @@ export class ClientSession implements Borrower {
     this.closed = true;
     this.messages.close();
     this.home.withdraw(this);
+    this.reads.leave();
     if (!this.socket.writableEnded) this.socket.destroy();
     else setTimeout(() => this.socket.destroy(), LINGER_MS).unref();
     const server = this.server;
@@ -392,6 +399,3 @@ export class ClientSession implements Borrower {
     toServers.flush();
   }
 }
-
-/** Time for the last words to arrive. */
-const LINGER_MS = 1000;

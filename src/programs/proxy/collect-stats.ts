@@ -26,6 +26,8 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     stats.lostTransactions += pool.stats.lostTransactions;
     stats.retriedReads += pool.stats.retriedReads;
     stats.unknownOutcomes += pool.stats.unknownOutcomes;
+    stats.joinedReads += pool.stats.joinedReads;
+    stats.hedgedReads += pool.stats.hedgedReads;
     for (const [group, count] of pool.stats.errors) tally(stats.errors, group, count);
     stats.bytes.fromClients += pool.stats.bytesFromClients;
     for (const server of pool.servers) stats.bytes.toClients += server.bytesIn;
@@ -43,7 +45,7 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
 function countSession(stats: ProxyStats, session: ClientSession, pinned: (reason: string) => void): void {
   stats.clients.connected += 1;
   if (session.waitingSince !== 0) stats.clients.waiting += 1;
-  else if (session.server !== null) stats.clients.active += 1;
+  else if (session.server !== null || session.reads.convoy !== null) stats.clients.active += 1;
   else stats.clients.idle += 1;
   for (const reason of pinReasons(session.pins)) pinned(reason);
 }

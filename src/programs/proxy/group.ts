@@ -10,6 +10,8 @@ export const GROUP = {
 
 /** A named statement that a group prepares or closes; undone when the server does not confirm it. */
 export interface Preparation {
+  /** Grows with every one that is made. */
+  readonly number: number;
   readonly undo: () => void;
   confirmed: boolean;
   /** What the server has accepted then. */
@@ -42,6 +44,8 @@ export class Group {
   failed: Buffer | null = null;
   /** The client has been told that it failed: the rest of the answer is not passed on. */
   isMuted = false;
+  /** It has no client any more: nothing at all of the answer is passed on. */
+  isDropped = false;
 
   constructor(flags: number, synced: boolean, question: Question | null) {
     this.flags = flags;
@@ -60,7 +64,8 @@ export class Group {
   /** What was skipped because of an error did not happen. Last first, so that each undo finds what it left. */
   undoUnconfirmed(): void {
     if (this.parses === null && this.closes === null) return;
-    for (const one of [...(this.parses ?? []), ...(this.closes ?? [])].reverse()) if (!one.confirmed) one.undo();
+    const made = [...(this.parses ?? []), ...(this.closes ?? [])].sort((a, b) => b.number - a.number);
+    for (const one of made) if (!one.confirmed) one.undo();
   }
 }
 

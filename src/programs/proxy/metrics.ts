@@ -167,6 +167,18 @@ export const METRICS: readonly MetricDefinition[] = [
     ({ stats }) => stats.retriedReads,
   ),
   one(
+    'counter',
+    `${P}_joined_reads_total`,
+    'Reads that were sent behind those of other clients on a server connection.',
+    ({ stats }) => stats.joinedReads,
+  ),
+  one(
+    'counter',
+    `${P}_hedged_reads_total`,
+    'Of these, those that waited for so long that another connection was looked for as well.',
+    ({ stats }) => stats.hedgedReads,
+  ),
+  one(
     'gauge',
     `${P}_held`,
     'Clients whose work is held at this moment because there is no primary.',

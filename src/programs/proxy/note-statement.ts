@@ -1,5 +1,5 @@
 import { pinReasons } from '#core/pool/pins.ts';
-import { EFFECT } from '#sql/effects.ts';
+import { ANY_EFFECT, EFFECT } from '#sql/effects.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP } from './group.ts';
@@ -18,6 +18,7 @@ export function noteStatement(session: ClientSession, facts: StatementFacts): nu
     session.traces.add(executed);
     effects |= executed.effects;
   }
+  if (facts.effects !== ANY_EFFECT) session.traces.outlasts ||= (effects & EFFECT.locks) !== 0 || prepares(facts);
   if ((effects & (EFFECT.sequences | EFFECT.currval)) !== 0) drawsNumbers(session, effects);
   else if ((effects & EFFECT.code) !== 0 && session.server !== null) session.server.numbersOf = session;
   if ((effects & LISTENS) !== 0 && facts.unlisten === null && session.open === null) session.listening.bringBack();
@@ -26,6 +27,11 @@ export function noteStatement(session: ClientSession, facts: StatementFacts): nu
     ((effects & EFFECT.ends) !== 0 ? GROUP.ends : 0) |
     ((effects & EFFECT.begins) !== 0 ? GROUP.begins : 0)
   );
+}
+
+/** PREPARE or DEALLOCATE. */
+function prepares({ effects, named }: StatementFacts): boolean {
+  return (effects & EFFECT.prepared) !== 0 && named?.verb !== 'execute';
 }
 
 /** Something runs whose text is not at hand. */

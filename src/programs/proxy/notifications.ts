@@ -81,23 +81,26 @@ export class Notifications {
     const { promise: met, resolve, reject } = Promise.withResolvers<void>();
     met.catch(() => {});
     const missed = () => reject(new Error('the session has unlistened'));
+    await this.quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
+    // Not before: what was read of the session until now does not know it, and would be taken for an UNLISTEN.
     session.listening.marker = { channel: marker, moving: new Set(channels), met: resolve, missed, isMet: false };
-    await this.#quietly(session, server, `LISTEN ${quoteIdentifier(marker)}`);
-    await this.#quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
+    await this.quietly(session, server, `SELECT pg_catalog.pg_notify(${quoteLiteral(marker)}, '')`);
     await met;
     this.#let(session);
     // A LISTEN that came meanwhile is not lost: it takes another turn.
     if (session.listening.here.every((channel) => channels.includes(channel) || this.has(session, channel))) {
-      await this.#quietly(session, server, 'UNLISTEN *');
+      await this.quietly(session, server, 'UNLISTEN *');
       session.listening.here = [];
     } else {
-      await this.#quietly(session, server, `UNLISTEN ${quoteIdentifier(marker)}`);
+      await this.quietly(session, server, `UNLISTEN ${quoteIdentifier(marker)}`);
     }
   }
 
   /** While nothing of the client is under way there. */
-  async #quietly(session: ClientSession, server: ServerConnection, sql: string): Promise<void> {
-    await session.whenFree();
+  async quietly(session: ClientSession, server: ServerConnection, sql: string): Promise<void> {
+    // What the client had to hold back has gone on, perhaps, before this could: into a COPY, say.
+    do await session.whenFree();
+    while (!session.isQuiet);
     if (server.closed || session.server !== server) throw new Error('the session has left the connection');
     await ask(server, sql);
   }

@@ -11,12 +11,18 @@ const DONATED_BYTES = 32 * 1024;
  * whoever gathers also flushes before anybody else's turn.
  */
 export class Outgoing {
-  #scratch = Buffer.allocUnsafeSlow(BYTES);
+  readonly #bytes: number;
+  #scratch: Buffer;
   #length = 0;
   #source: Buffer | null = null;
   #from = 0;
   #to = 0;
   #socket: Socket | null = null;
+
+  constructor(bytes = BYTES) {
+    this.#bytes = bytes;
+    this.#scratch = Buffer.allocUnsafeSlow(bytes);
+  }
 
   /** From now on for this socket. What is gathered for another one goes out first. */
   open(socket: Socket): void {
@@ -55,6 +61,13 @@ export class Outgoing {
     this.#copy(bytes, from, to);
   }
 
+  /** What is gathered is for nobody. */
+  drop(): void {
+    this.#socket = null;
+    this.#source = null;
+    this.#length = 0;
+  }
+
   flush(): void {
     const socket = this.#socket;
     if (socket === null) return;
@@ -81,9 +94,9 @@ export class Outgoing {
   #copy(bytes: Buffer, from: number, to: number): void {
     if (this.#socket === null) return;
     const size = to - from;
-    if (this.#length + size > BYTES) {
+    if (this.#length + size > this.#bytes) {
       this.#writeScratch(this.#socket);
-      if (size > BYTES / 2) return write(this.#socket, bytes, from, to);
+      if (size > this.#bytes / 2) return write(this.#socket, bytes, from, to);
     }
     bytes.copy(this.#scratch, this.#length, from, to);
     this.#length += size;
@@ -96,7 +109,7 @@ export class Outgoing {
     if (isTls(socket)) return void socket.write(Buffer.from(this.#scratch.subarray(0, length)));
     socket.write(this.#scratch.subarray(0, length));
     // What the kernel did not take at once stays in this memory until it does.
-    if (socket.writableLength > 0) this.#scratch = Buffer.allocUnsafeSlow(BYTES);
+    if (socket.writableLength > 0) this.#scratch = Buffer.allocUnsafeSlow(this.#bytes);
   }
 }
 
@@ -111,6 +124,6 @@ function write(socket: Socket, bytes: Buffer, from: number, to: number): void {
 }
 
 /** TLS takes a write later than it is made, every time: a copy of its size is cheaper than a new buffer. */
-function isTls(socket: Socket): boolean {
+export function isTls(socket: Socket): boolean {
   return (socket as Partial<TLSSocket>).encrypted === true;
 }

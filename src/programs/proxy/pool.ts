@@ -3,6 +3,7 @@ import type { RoleFacts } from '#domain/ports/roles.ts';
 import { isOfVerifier, sameCredential } from './client-login.ts';
 import type { ClientSession } from './client-session.ts';
 import type { Credential } from './connect-server.ts';
+import { Convoys } from './convoys.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import { Guests } from './guests.ts';
 import { IdleServers } from './idle-servers.ts';
@@ -30,6 +31,7 @@ export class Pool implements SessionHome {
   readonly sessions = new Set<ClientSession>();
   readonly stats: SessionStats & { connects: number; failedConnects: number };
   readonly watch: DatabaseWatch;
+  readonly convoys: Convoys;
   credential: Credential | null = null;
   facts: RoleFacts;
   /** When `facts` were asked for last. */
@@ -49,6 +51,7 @@ export class Pool implements SessionHome {
     this.database = database;
     this.facts = facts;
     this.watch = watch;
+    this.convoys = new Convoys(this, world, this.#idle);
     this.stats = { ...sessionStats(world.latency), connects: 0, failedConnects: 0 };
   }
 
@@ -80,7 +83,7 @@ export class Pool implements SessionHome {
   }
 
   checkout(session: ClientSession): ServerConnection | null {
-    if (this.waiting.size === 0 && this.#canStart) {
+    if (this.waiting.size === 0 && this.canStart) {
       const server = this.#idle.take(session);
       if (server !== null) return server;
     }
@@ -108,10 +111,8 @@ export class Pool implements SessionHome {
       server.onCancelled = () => this.release(server);
       return;
     }
-    if (server.retired || !this.#world.isCurrent(server.epoch) || performance.now() - server.openedAt > this.#lifetimeMs) {
-      server.close('it was retired');
-      return;
-    }
+    const isOld = performance.now() - server.openedAt > this.#world.config.timeouts.serverLifetimeMs;
+    if (server.retired || isOld || !this.#world.isCurrent(server.epoch)) return server.close('it was retired');
     if (this.watch.isStale && this.watch.isDue(performance.now())) return this.#learnAgain(server);
     const starving = this.#world.starving(this);
     if (starving !== undefined) {
@@ -121,7 +122,7 @@ export class Pool implements SessionHome {
     if (this.#guestsTurn !== null && this.servers.size + this.connecting >= this.#limit)
       return server.close('it made room for a session with other startup parameters');
     server.idleSince = performance.now();
-    const next = this.#canStart ? this.#nextFor(server) : null;
+    const next = this.canStart ? this.#nextFor(server) : null;
     if (next === null) {
       this.#idle.add(server);
       if (this.waiting.size > 0 || this.#guests.size > 0) this.#grow();
@@ -138,10 +139,6 @@ export class Pool implements SessionHome {
     toServers.flush();
   }
 
-  get #lifetimeMs(): number {
-    return this.#world.config.timeouts.serverLifetimeMs;
-  }
-
   #nextFor(server: ServerConnection): ClientSession | null {
     const first = this.waiting.values().next().value;
     return first !== undefined && first.signature === server.signature ? first : null;
@@ -149,14 +146,14 @@ export class Pool implements SessionHome {
 
   /** Its client has left in the midst of something: what runs is cancelled, what was open is rolled back, and it is of use again. */
   abandon(server: ServerConnection): void {
-    this.#world.cancel(server);
+    void this.#world.cancel(server);
     server.close('its client left in the midst of a statement');
   }
 
   /** Serves the first in line as far as connections are free, may be opened, or can be taken from elsewhere. */
   #grow(): void {
     if (!this.#world.canStart) return;
-    while (this.#canStart) {
+    while (this.canStart) {
       const first = this.waiting.values().next().value;
       const server = first === undefined ? null : this.#idle.take(first);
       if (first === undefined || server === null) break;
@@ -176,7 +173,7 @@ export class Pool implements SessionHome {
   }
 
   /** Whoever notifies now is heard by those who listen here. */
-  get #canStart(): boolean {
+  get canStart(): boolean {
     return this.#world.canStart && this.watch.notifications.isReady;
   }
 
@@ -282,7 +279,7 @@ export class Pool implements SessionHome {
     this.#world.servers -= 1;
     this.#world.bytesToClients += server.bytesIn;
     this.#idle.remove(server);
-    const borrower = server.borrower as ClientSession | null;
+    const { borrower } = server;
     // Those beside it are probably gone as well, and a statement that is sent again should not find that out.
     if (borrower !== null) this.#world.doubt(server.epoch);
     borrower?.lost(server, why);

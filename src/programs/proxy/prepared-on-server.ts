@@ -16,6 +16,10 @@ export interface Statement {
   /** A server has prepared it: others will. */
   accepted: boolean;
   facts: StatementFacts;
+  /** Of its text, as `shapeOf` has it. */
+  readonly shape: number;
+  /** Its parameters are of the server's own types, as far as they are declared. */
+  readonly isOfBuiltinTypes: boolean;
   /** What `facts` were read by: they are read again when definitions have changed. */
   readBy: Hazards;
 }

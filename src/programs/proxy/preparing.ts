@@ -14,12 +14,7 @@ import { type ServerConnection, toClients, toServers } from './server-connection
 import { merge, nameIn, prepared, replaceName, STATEMENT, touchesNames } from './statement-messages.ts';
 import { factsOf } from './statements.ts';
 import { TRANSACTION } from './transaction-status.ts';
-
-/** The unnamed statement of a client, as it last prepared it. */
-interface Unnamed {
-  readonly message: Buffer;
-  readonly facts: StatementFacts;
-}
+import { type Unnamed, unnamedStatement } from './unnamed-statement.ts';
 
 const HEADER = Buffer.allocUnsafeSlow(5);
 const NOTHING = () => {};
@@ -30,7 +25,7 @@ const MOST_NAMES = 10_000;
 export class Preparing {
   readonly #session: ClientSession;
   readonly #names = new Map<string, Statement>();
-  #unnamed: Unnamed | null = null;
+  unnamed: Unnamed | null = null;
   /** As the client called statements that it may not have any more: an error that is on its way may name them. */
   readonly #called = new Map<number, string>();
   /** The last group that takes or frees a name; of those that have been answered too, until the next look. */
@@ -67,6 +62,11 @@ export class Preparing {
     return names && [...this.#unsettled.values()].some(isPending);
   }
 
+  /** What the client has prepared by this name. */
+  statementOf(name: string): Statement | undefined {
+    return this.#names.get(name);
+  }
+
   /** What EXECUTE in a text runs; null: nothing, or nothing that is known. */
   executedBy({ named, statements, effects }: StatementFacts): StatementFacts | null {
     const { home, state } = this.#session;
@@ -86,7 +86,7 @@ export class Preparing {
   /** DEALLOCATE ALL and DISCARD ALL. */
   clear(): void {
     this.#names.clear();
-    this.#unnamed = null;
+    this.unnamed = null;
   }
 
   query(server: ServerConnection, bytes: Buffer, from: number, to: number): void {
@@ -96,7 +96,7 @@ export class Preparing {
     server.expected.push(group);
     if (touchesNames(facts)) this.#allUnsettled = group;
     server.unnamed = null;
-    this.#unnamed = null;
+    this.unnamed = null;
     session.inFlight.keep(bytes, from, to);
     group.endsAt = session.inFlight.end;
     if (facts.named === null) return toServers.pass(bytes, from, to);
@@ -169,13 +169,13 @@ export class Preparing {
     const textEnd = bytes.indexOf(0, nameEnd + 1);
     if (textEnd < 0 || textEnd >= to) return session.end(refusal('protocol'));
     const hazards = session.home.watch.hazards;
-    if (nameEnd === from + 5)
-      return this.#parseUnnamed(server, readStatement(bytes, nameEnd + 1, textEnd, hazards), bytes, from, to);
+    if (nameEnd === from + 5) return this.#parseUnnamed(server, textEnd, bytes, from, to);
     const name = bytes.toString('latin1', from + 5, nameEnd);
     const message = bytes.subarray(from, to);
     // SQL's PREPARE has taken the name: the server says so.
     if (session.state.prepared.has(name)) {
       session.group(server).parses = [...(session.group(server).parses ?? []), prepared(NOTHING, false)];
+      session.inFlight.keep(bytes, from, to);
       return toServers.pass(bytes, from, to);
     }
     const known = this.#names.get(name);
@@ -244,14 +244,15 @@ export class Preparing {
     toServers.add(close('S', statement.name));
   }
 
-  #parseUnnamed(server: ServerConnection, facts: StatementFacts, bytes: Buffer, from: number, to: number): void {
+  #parseUnnamed(server: ServerConnection, textEnd: number, bytes: Buffer, from: number, to: number): void {
     const session = this.#session;
+    const unnamed = unnamedStatement(this.unnamed, bytes, from, to, textEnd, session.home.watch.hazards);
+    const { facts } = unnamed;
     const flags = noteStatement(session, facts);
     const group = session.group(server);
     if (touchesNames(facts)) this.#allUnsettled = group;
     group.flags = merge(group.flags, flags);
-    const unnamed: Unnamed = { message: Buffer.from(bytes.subarray(from, to)), facts };
-    this.#unnamed = unnamed;
+    this.unnamed = unnamed;
     server.unnamed = unnamed;
     group.parses ??= [];
     group.parses.push(prepared(() => this.#forgetUnnamed(server, unnamed), false));
@@ -263,7 +264,7 @@ export class Preparing {
   }
 
   #forgetUnnamed(server: ServerConnection, unnamed: Unnamed): void {
-    if (this.#unnamed === unnamed) this.#unnamed = null;
+    if (this.unnamed === unnamed) this.unnamed = null;
     if (server.unnamed === unnamed) server.unnamed = null;
   }
 
@@ -279,7 +280,7 @@ export class Preparing {
   }
 
   #ensureUnnamed(server: ServerConnection): void {
-    const mine = this.#unnamed;
+    const mine = this.unnamed;
     if (server.unnamed === mine) return;
     const group = this.#session.group(server);
     if (mine === null) {
@@ -304,7 +305,7 @@ export class Preparing {
     const nameEnd = portalEnd < 0 ? -1 : bytes.indexOf(0, portalEnd + 1);
     if (nameEnd < 0 || nameEnd >= to) return session.end(refusal('protocol'));
     const statement = nameEnd === portalEnd + 1 ? null : this.#names.get(bytes.toString('latin1', portalEnd + 1, nameEnd));
-    const facts = statement === null ? this.#unnamed?.facts : statement && factsOf(statement, session.home.watch.hazards);
+    const facts = statement === null ? this.unnamed?.facts : statement && factsOf(statement, session.home.watch.hazards);
     // Without a text: what SQL's PREPARE has made, perhaps.
     const flags = facts === undefined ? noteUnknown(session) : noteStatement(session, facts);
     const group = session.group(server);
@@ -340,7 +341,10 @@ export class Preparing {
     const group = session.group(server);
     session.inFlight.keep(bytes, from, to);
     if (bytes[from + 5] !== STATEMENT) {
-      if (type === FRONTEND.close && group.closes !== null) group.closes.push(prepared(NOTHING, false));
+      if (type === FRONTEND.close) {
+        group.closes ??= [];
+        group.closes.push(prepared(NOTHING, false));
+      }
       return toServers.pass(bytes, from, to);
     }
     const name = bytes.toString('latin1', from + 6, to - 1);
@@ -358,16 +362,16 @@ export class Preparing {
     // What SQL's PREPARE has made is state of the session, and gone now.
     if (this.#session.state.prepared.has(name)) this.#session.traces.effects |= EFFECT.prepared;
     const before = this.#names.get(name);
-    const unnamed = this.#unnamed;
+    const unnamed = this.unnamed;
     if (name === '') {
-      this.#unnamed = null;
+      this.unnamed = null;
       server.unnamed = null;
     } else {
       this.#names.delete(name);
     }
     const undo = () => {
       if (before !== undefined && !this.#names.has(name)) this.#names.set(name, before);
-      if (name === '') this.#unnamed ??= unnamed;
+      if (name === '') this.unnamed ??= unnamed;
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));

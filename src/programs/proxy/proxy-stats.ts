@@ -59,6 +59,10 @@ export class ProxyStats {
   unknownOutcomes = 0;
   /** Reads that were sent once more, unnoticed by their client. */
   retriedReads = 0;
+  /** Reads that were sent behind another client's on a server connection. */
+  joinedReads = 0;
+  /** Of these, those that waited for so long that another connection was looked for as well. */
+  hedgedReads = 0;
   /** Clients whose work is held at this moment because there is no primary, and how often that was. */
   readonly held = { now: 0, total: 0 };
   readonly latency = {

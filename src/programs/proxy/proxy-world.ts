@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import { SessionStates } from '#core/pool/session-state.ts';
 import type { ProxyConfig } from '#domain/config/proxy-config.ts';
@@ -58,6 +59,8 @@ export class ProxyWorld {
   readonly #unsubscribe: () => void;
   #view: TopologyView;
   #drained: (() => void)[] = [];
+  /** Those that are on their way. */
+  readonly #cancels = new Map<ServerConnection, Promise<void>>();
   #outdated = aborter();
 
   constructor(options: {
@@ -275,26 +278,27 @@ export class ProxyWorld {
     toClients.flush();
   }
 
-  /** The client asks by its own key. What the proxy itself asks at this moment is let through first. */
-  cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): void {
+  /** The client asks by its own key. What the proxy itself asks at this moment is let through first. Resolves when nothing more comes of it. */
+  async cancelBy(pid: number, secret: Buffer, attempts = CANCEL_ATTEMPTS): Promise<void> {
     const session = this.sessions.get(pid);
     if (session === undefined || session.secret.length !== secret.length || !timingSafeEqual(session.secret, secret)) return;
-    const { server } = session;
+    const { server, reads } = session;
+    if (reads.convoy !== null) return reads.convoy.cancel(session);
     if (server?.isBusy === true && server.expected[0]?.question !== null && attempts > 0) {
-      setTimeout(() => this.cancelBy(pid, secret, attempts - 1), CANCEL_AGAIN_MS).unref();
-    } else if (server?.isBusy === true && mayCancel(session)) {
-      this.cancel(server);
-    } else {
-      this.cancelsDropped += 1;
-      session.cancelWait();
+      await sleep(CANCEL_AGAIN_MS, undefined, { ref: false });
+      return this.cancelBy(pid, secret, attempts - 1);
     }
+    if (server?.isBusy === true && mayCancel(session)) return this.cancel(server);
+    this.cancelsDropped += 1;
+    session.cancelWait();
   }
 
-  /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. */
-  cancel(server: ServerConnection): void {
-    if (server.cancels > 0) {
+  /** The connection is nobody else's until the request has arrived: the server closes it when it has signalled. Resolves then. */
+  cancel(server: ServerConnection): Promise<void> {
+    const underWay = this.#cancels.get(server);
+    if (underWay !== undefined) {
       this.cancelsDropped += 1;
-      return;
+      return underWay;
     }
     this.cancelsForwarded += 1;
     server.cancels += 1;
@@ -304,21 +308,24 @@ export class ProxyWorld {
         ? { host: address.host, port: address.port }
         : { path: join(address.socketDir, `.s.PGSQL.${address.port}`) },
     );
-    const done = () => {
-      if (server.cancels === 0) return;
-      server.cancels = 0;
-      server.onCancelled?.();
-      server.onCancelled = null;
-    };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#cancels.set(server, promise);
     socket.setTimeout(CANCEL_TIMEOUT_MS, () => {
       // It may arrive at any time now.
       server.retired = true;
       socket.destroy();
     });
     socket.on('error', () => {});
-    socket.on('close', done);
+    socket.on('close', () => {
+      this.#cancels.delete(server);
+      server.cancels = 0;
+      server.onCancelled?.();
+      server.onCancelled = null;
+      resolve();
+    });
     socket.on('data', () => {});
     socket.end(cancelRequest(server.pid, server.secret));
+    return promise;
   }
 
   sweep(now: number): void {

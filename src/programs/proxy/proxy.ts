@@ -131,7 +131,7 @@ class RunningProxy implements Proxy {
     const { queryMs, idleInTransactionMs, clientIdleMs } = this.#world.config.timeouts;
     if (queryMs + idleInTransactionMs + clientIdleMs > 0)
       for (const session of this.#world.sessions.values())
-        checkTimeouts(session, now, this.#world.config.timeouts, (server) => this.#world.cancel(server));
+        checkTimeouts(session, now, this.#world.config.timeouts, (server) => void this.#world.cancel(server));
     if (this.#draining === null) return;
     for (const session of [...this.#world.sessions.values()])
       if (session.isIdle || session.isIdlePinned) session.end(refusal('shuttingDown'));

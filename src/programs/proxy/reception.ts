@@ -83,7 +83,8 @@ export class Reception {
     const startup = await channel.startup();
     if (startup.kind === 'invalid') throw new LoginError(startup);
     if (startup.kind === 'cancel') {
-      this.#world.cancelBy(startup.pid, startup.secret);
+      // As PostgreSQL does: whoever waits for the end knows that no later statement will be hit.
+      await this.#world.cancelBy(startup.pid, startup.secret);
       channel.socket.end();
       setTimeout(() => channel.socket.destroy(), 1000).unref();
       return;

@@ -24,7 +24,8 @@ export const toServers = new Outgoing();
 
 /** Whoever has the connection at this moment. */
 export interface Borrower {
-  readonly socket: Socket;
+  /** Of the client that the next message is for; null: of none. */
+  readonly socket: Socket | null;
   /** A group of the borrower has been answered in full. */
   onReady(group: Group): void;
   /** Whether a commit of this group lost its standby would not be said by the server. */
@@ -38,6 +39,10 @@ export interface Borrower {
   /** An error was passed on. */
   onError(code: string, fields: ReadonlyMap<string, string> | undefined): void;
   onNotification(message: Buffer): void;
+  /** The connection is gone, with whatever was on it. */
+  lost(server: ServerConnection, why: string): void;
+  /** The server has been made to wait for the client. */
+  onBehind?(): void;
 }
 
 export interface ServerEvents {
@@ -146,7 +151,8 @@ export class ServerConnection {
   receive(bytes: Buffer, length: number): void {
     this.bytesIn += length;
     const borrower = this.borrower;
-    if (borrower !== null) toClients.open(borrower.socket);
+    const first = borrower?.socket;
+    if (first != null) toClients.open(first);
     let from = 0;
     if (this.#streaming > 0) from = this.#stream(bytes, 0, length);
     while (!this.#tail.isEmpty && from < length) {
@@ -159,8 +165,10 @@ export class ServerConnection {
     if (from < length) this.#scan(bytes, from, length);
     toClients.flush();
     toServers.flush();
-    const client = borrower?.socket;
-    if (client !== undefined && client.writableLength > CLIENT_BEHIND_BYTES && this.borrower === borrower) this.#waitFor(client);
+    const client = this.borrower === borrower ? borrower?.socket : null;
+    if (client == null || client.writableLength <= CLIENT_BEHIND_BYTES) return;
+    this.#waitFor(client);
+    borrower?.onBehind?.();
   }
 
   #waitFor(client: Socket): void {
@@ -242,7 +250,7 @@ export class ServerConnection {
       default:
         break;
     }
-    if (group.isMuted && type !== BACKEND.parameterStatus) return;
+    if (group.isMuted && (group.isDropped || type !== BACKEND.parameterStatus)) return;
     group.touched = true;
     toClients.pass(bytes, from, to);
   }
@@ -262,7 +270,7 @@ export class ServerConnection {
     if (borrower === null) return;
     if (group.failed === null && this.status === TRANSACTION.idle && !this.isBusy && borrower.mustConfirm(group))
       return this.#confirm(group, borrower, Buffer.from(bytes.subarray(from, to)));
-    toClients.pass(bytes, from, to);
+    if (!group.isDropped) toClients.pass(bytes, from, to);
     borrower.onReady(group);
   }
 
@@ -341,6 +349,9 @@ export class ServerConnection {
       const fields = readErrorFields(message);
       this.#fatal = `${fields?.get('C') ?? ''} ${fields?.get('M') ?? ''}`.trim();
       this.retired = true;
+      // At once: what would be sent to it until its end arrives would be sent in vain.
+      const severity = fields?.get('V') ?? fields?.get('S');
+      if (severity === 'FATAL' || severity === 'PANIC') this.close(this.#fatal);
     }
   }
 

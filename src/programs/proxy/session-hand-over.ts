@@ -1,6 +1,6 @@
 import { handOver } from '#core/pool/hand-over.ts';
+import { restoreName } from '#core/pool/restore-name.ts';
 import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
-import { quoteLiteral } from '#sql/quote.ts';
 import type { ClientSession } from './client-session.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toServers } from './server-connection.ts';
@@ -33,10 +33,11 @@ export function handOverTo(session: ClientSession, server: ServerConnection): vo
 
 /** The answer, which the session may have waited for. */
 function handedOver(session: ClientSession, server: ServerConnection, error: Buffer | null, before: SessionState): void {
+  // Its client is gone, or has lost it and may wait for the same on another one.
+  if (session.server !== server) return;
   const waited = session.handingOver;
   session.handingOver = false;
   if (error === null) {
-    if (session.server !== server) return;
     session.report(server);
     if (waited) session.messages.resume();
     return;
@@ -49,12 +50,10 @@ function handedOver(session: ClientSession, server: ServerConnection, error: Buf
   else session.messages.refuse(refusal('stateLost', error));
 }
 
-/**
- * Connections are opened without any client's application_name, which is set on them: RESET inside a transaction gives what the startup
- * of the connection gave, not what that of the client did.
- */
-export function restoreName(session: ClientSession, server: ServerConnection): void {
+/** Inside a transaction, of which the session may yet see the rest. */
+export function restoreNameOn(session: ClientSession, server: ServerConnection): void {
   session.traces.resetsName = false;
   const name = session.initial.settings.get('application_name');
-  if (name !== undefined) server.ask(`SET application_name = ${quoteLiteral(name)}`, { onDone: () => session.report(server) });
+  if (name === undefined) return;
+  server.ask(restoreName(name), { onDone: () => session.server === server && session.report(server) });
 }

@@ -2,6 +2,7 @@ import type { LatencyHistogram } from '#core/pool/latency-histogram.ts';
 import type { PinReason } from '#core/pool/pins.ts';
 import type { SessionStates } from '#core/pool/session-state.ts';
 import type { ClientSession } from './client-session.ts';
+import type { Convoys } from './convoys.ts';
 import type { DatabaseWatch } from './database-watch.ts';
 import type { ServerConnection } from './server-connection.ts';
 import type { Statements } from './statements.ts';
@@ -12,6 +13,7 @@ export interface SessionHome {
   readonly statements: Statements;
   readonly preparedPerServer: number;
   readonly watch: DatabaseWatch;
+  readonly convoys: Convoys;
   /** A connection at once, or null: `granted` or `refused` follows. */
   checkout(session: ClientSession): ServerConnection | null;
   release(server: ServerConnection): void;
@@ -51,6 +53,10 @@ export interface SessionStats {
   lostTransactions: number;
   retriedReads: number;
   unknownOutcomes: number;
+  /** Sent behind another client's on a connection. */
+  joinedReads: number;
+  /** Of these, those that waited for so long that another connection was looked for. */
+  hedgedReads: number;
   preparedHits: number;
   preparedMisses: number;
 }
@@ -68,6 +74,8 @@ export function sessionStats(latency: SessionLatency): SessionStats {
     lostTransactions: 0,
     retriedReads: 0,
     unknownOutcomes: 0,
+    joinedReads: 0,
+    hedgedReads: 0,
     preparedHits: 0,
     preparedMisses: 0,
   };

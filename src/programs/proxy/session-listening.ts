@@ -4,7 +4,7 @@ import { quoteIdentifier } from '#sql/quote.ts';
 import { readNotification } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import { MARKER } from './notifications.ts';
-import { type ServerConnection, toClients, toServers } from './server-connection.ts';
+import { type ServerConnection, toClients } from './server-connection.ts';
 import { TRANSACTION } from './transaction-status.ts';
 
 const MOVE_AGAIN_MS = 1000;
@@ -70,7 +70,7 @@ export class SessionListening {
   deliver(message: Buffer): void {
     const session = this.#session;
     if (session.closed) return;
-    if (session.server?.isMidMessage === true) {
+    if (session.server?.isMidMessage === true || session.reads.isMidMessage) {
       if (this.#late.length < MOST_LATE) this.#late.push(message);
       return;
     }
@@ -91,7 +91,8 @@ export class SessionListening {
     session.home.watch.notifications.takeOver(session, server, (error) => {
       this.isMoving = false;
       this.marker = null;
-      if (session.server !== server) return;
+      // What it listens to by now, on another connection, has waited for this.
+      if (session.server !== server) return session.releaseIfFree();
       if (error !== null && this.here.length === 0) return this.#stop(server);
       if (error !== null) return void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
       if (this.here.length === 0) session.pins &= ~PIN.listening;
@@ -101,15 +102,14 @@ export class SessionListening {
 
   /** Nothing is left to be moved. */
   #stop(server: ServerConnection): void {
-    server.ask('UNLISTEN *', {
-      onDone: () => {
-        const session = this.#session;
-        if (session.server !== server) return;
-        if (this.here.length === 0) session.pins &= ~PIN.listening;
-        session.releaseIfFree();
-      },
-    });
-    toServers.flush();
+    const session = this.#session;
+    const stopped = () => {
+      if (session.server !== server) return;
+      if (this.here.length === 0) session.pins &= ~PIN.listening;
+      session.releaseIfFree();
+    };
+    const again = () => void setTimeout(() => session.releaseIfFree(), MOVE_AGAIN_MS).unref();
+    session.home.watch.notifications.quietly(session, server, 'UNLISTEN *').then(stopped, again);
   }
 
   /** The server is asked what the session listens to (pg_listening_channels): what the shared listener does for it has to be there. */
@@ -127,8 +127,14 @@ export class SessionListening {
     });
   }
 
+  /** The session's own connection has to deliver something that the shared listener does not. */
+  get isAlone(): boolean {
+    return this.here.some((channel) => this.#isOwn(channel));
+  }
+
   /** With its connection. */
   lost(): void {
+    this.marker?.missed();
     this.marker = null;
     this.here = [];
     this.#back = null;

@@ -17,7 +17,7 @@ export class SessionLoss {
   readonly #session: ClientSession;
   /** The client has yet to hear of it. */
   #owed: Refusal | null = null;
-  /** The client knows, and has not ended the transaction. */
+  /** The client knows, has not ended the transaction, and no server is in it with him yet. */
   #told = false;
   /** When the server of a read was lost that has been sent again and not been answered; 0: there is none. */
   #lostAt = 0;
@@ -34,20 +34,36 @@ export class SessionLoss {
     return this.#told;
   }
 
+  /** What it has sent once more is not answered yet. */
+  get isRepeating(): boolean {
+    return this.#lostAt !== 0;
+  }
+
   answered(): void {
     this.#lostAt = 0;
+  }
+
+  /** Of a read among those of others. */
+  ofRead(server: ServerConnection, group: Group, why: string): void {
+    const session = this.#session;
+    if (isRepeatable(group) && this.#isLostWithOthers(server) && session.inFlight.isWhole) return this.#repeat([group]);
+    this.#tell([group], false, why);
+    session.inFlight.clear();
+    session.goOn();
   }
 
   /** The server is gone: nothing is lost between transactions, a read is sent again, the rest gets an error each. */
   of(server: ServerConnection, why: string): void {
     const session = this.#session;
-    const inside = server.status !== TRANSACTION.idle;
+    const inside = this.#told || server.status !== TRANSACTION.idle;
     const unanswered = server.expected.filter((group) => group.question === null);
     const groups = server.confirming === null ? unanswered : [server.confirming, ...unanswered];
     if (groups.length > 0 || inside) {
       const canRepeat = !inside && this.#isLostWithOthers(server) && session.inFlight.isWhole;
       if (canRepeat && groups.every((group) => group !== session.open && isRepeatable(group))) return this.#repeat(groups);
       this.#tell(groups, inside, why);
+      // Answered by that: the next loss has nothing of it to send again.
+      session.inFlight.clear();
     }
     session.goOn();
   }
@@ -74,8 +90,10 @@ export class SessionLoss {
   #tell(groups: readonly Group[], wasInside: boolean, why: string): void {
     const session = this.#session;
     const { stats } = session.home;
+    const known = this.#told;
     let inside = wasInside;
     if (groups.length === 0) {
+      if (known) return;
       this.#owed = refusal('transactionLost', why);
       stats.lostTransactions += 1;
       return;
@@ -83,7 +101,7 @@ export class SessionLoss {
     toClients.open(session.socket);
     for (const group of groups) {
       group.undoUnconfirmed();
-      const kind = kindOf(group, inside);
+      const kind = known && inside ? 'transactionLost' : kindOf(group, inside);
       if (kind === 'transactionLost') stats.lostTransactions += 1;
       if (kind === 'outcomeUnknown') stats.unknownOutcomes += 1;
       if (group.failed === null) toClients.add(errorResponse({ severity: 'ERROR', ...refusal(kind, why) }));
@@ -118,9 +136,12 @@ export class SessionLoss {
   /** On another server the session is where PostgreSQL would have it: inside a transaction that has failed. */
   carryOver(server: ServerConnection): void {
     if (!this.#told) return;
-    this.#told = false;
     server.ask('BEGIN', { onDone: () => {} });
-    server.ask(`ROLLBACK TO SAVEPOINT ${LOST_SAVEPOINT}`, { onDone: () => {} });
+    server.ask(`ROLLBACK TO SAVEPOINT ${LOST_SAVEPOINT}`, {
+      onDone: () => {
+        if (this.#session.server === server) this.#told = false;
+      },
+    });
   }
 }
 
@@ -138,7 +159,11 @@ function kindOf(group: Group, inside: boolean): RefusalKind {
 /** What a text says that it leaves in its session; what its functions may leave besides is no reason to end it. */
 const STATE = EFFECT.settings | EFFECT.prepared | EFFECT.temporary | EFFECT.locks | EFFECT.cursors | EFFECT.listen;
 
-/** Something is tied to the connection, or what its last transaction left behind was still being read. */
-export function losesState({ pins, probing, probed }: ClientSession): boolean {
-  return (pins & ~PIN.listening) !== 0 || (probing && (probed & STATE) !== 0);
+/**
+ * Something is tied to the connection, or what its last transaction left behind was still being read, or its present one has made what
+ * would be there behind a rollback.
+ */
+export function losesState({ pins, probing, probed, listening, traces }: ClientSession, status: number): boolean {
+  if ((pins & ~PIN.listening) !== 0 || listening.isAlone) return true;
+  return (probing && (probed & STATE) !== 0) || (status !== TRANSACTION.idle && traces.outlasts);
 }

@@ -5,8 +5,7 @@ import { EFFECT } from '#sql/effects.ts';
 import { readDataRow } from '#wire/decode-backend.ts';
 import type { ClientSession } from './client-session.ts';
 import type { Statement } from './prepared-on-server.ts';
-import { type ServerConnection, toServers } from './server-connection.ts';
-import { handOverTo } from './session-hand-over.ts';
+import type { ServerConnection } from './server-connection.ts';
 
 /**
  * Asks a server connection what the transaction that has just ended left on it. The client is not kept waiting; nobody else gets the
@@ -18,7 +17,8 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
   // What belongs to a temporary table (its defaults, its triggers) is in no catalog that was read.
   if ((session.pins & (PIN.temporary | PIN.unreadable)) !== 0) traces.effects |= EFFECT.code;
   const settings = home.watch.settingsBeside(traces.settings);
-  const probe = probeFor(traces, session.state, session.pins, session.login, settings);
+  const name = session.initial.settings.get('application_name');
+  const probe = probeFor(traces, session.state, session.pins, session.login, settings, name);
   if ((traces.effects & (EFFECT.code | EFFECT.unnamed)) !== 0) server.strange = session;
   home.stats.probes += 1;
   session.probing = true;
@@ -30,8 +30,9 @@ export function probeSession(session: ClientSession, server: ServerConnection): 
       row = readDataRow(message);
     },
     onDone: (error) => {
-      session.probing = false;
       if (session.server !== server) return;
+      session.probing = false;
+      session.report(server);
       const found = error === null && row !== undefined ? probe.read(row, session.pins, home.states) : undefined;
       if (found === undefined) session.pins |= PIN.unreadable;
       else {
@@ -55,14 +56,8 @@ function checkPrepared(session: ClientSession, server: ServerConnection, held: r
 }
 
 function learn(session: ClientSession, server: ServerConnection, { state, pins, channels }: Found): void {
-  const { home } = session;
-  // Connections are opened without any client's own application_name: it is set on them, and RESET takes it away.
-  const name = session.initial.settings.get('application_name');
-  const isKept = name === undefined || state.settings.has('application_name');
-  const restored = isKept ? state : home.states.intern(new Map(state.settings).set('application_name', name), state.prepared);
   server.session = state;
-  session.state = restored;
-  if (restored !== state) handOverWhenFree(session, server);
+  session.state = state;
   // DISCARD ALL leaves the seed as it is; nobody else is to foresee his random numbers by it.
   if ((session.pins & PIN.seed) !== 0 && (pins & PIN.seed) === 0) server.retired = true;
   // Its local buffers are sized for good by the first temporary table.
@@ -76,14 +71,4 @@ function withPrepared(before: number, after: number, { prepared }: SessionState)
   if (prepared.size === 0) return after & ~PIN.prepared;
   const ends = (before & PIN.temporary) !== 0 && (after & PIN.temporary) === 0;
   return ends ? after | PIN.prepared : after;
-}
-
-/** The client may have gone on meanwhile, and be in the midst of a group. */
-function handOverWhenFree(session: ClientSession, server: ServerConnection): void {
-  void session.whenFree().then(() => {
-    if (session.server !== server || server.session === session.state) return;
-    handOverTo(session, server);
-    toServers.flush();
-    return session.whenFree().then(() => session.releaseIfFree());
-  });
 }

@@ -18,6 +18,10 @@ export function checkTimeouts(
   const { queryMs, idleInTransactionMs, clientIdleMs } = timeouts;
   const forMs = now - session.activeAt;
   const { server } = session;
+  if (session.reads.convoy !== null) {
+    if (queryMs > 0 && forMs > queryMs) void session.reads.convoy.cancel(session);
+    return;
+  }
   // Also one that stopped in the middle of a message, and one that keeps a connection between its transactions.
   const isSilent = server === null ? session.waitingSince === 0 : !server.isBusy && server.status === TRANSACTION.idle;
   if (isSilent) {

@@ -17,10 +17,12 @@ export class SessionTraces implements Traces {
   unsure = false;
   /** RESET ALL or DISCARD ALL, by itself. */
   resetsAll = false;
+  /** What not even a rollback takes back: statements of PREPARE, and locks of the session. */
+  outlasts = false;
 
   add(facts: StatementFacts): void {
     // A text with two readings is probed; that it loads a library is the least likely of them.
-    this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects;
+    this.effects |= facts.effects === ANY_EFFECT ? ANY_EFFECT & ~UNPROBED : facts.effects & ~EFFECT.unshared;
     this.wrote ||= (facts.effects & EFFECT.writes) !== 0 && (facts.statements !== 1 || !WITHOUT_COMMIT.has(facts.command));
     if ((facts.effects & SPECIAL) === 0) return;
     if (facts.settings.length > 0) {
@@ -69,6 +71,7 @@ export class SessionTraces implements Traces {
     this.resetsName = false;
     this.unsure = false;
     this.resetsAll = false;
+    this.outlasts = false;
   }
 }
 
@@ -78,6 +81,6 @@ const WITHOUT_COMMIT: ReadonlySet<string> = new Set([
   ...['fetch', 'move', 'close'],
 ]);
 
-const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed;
+const UNPROBED = EFFECT.library | EFFECT.seed | EFFECT.backend | EFFECT.currval | EFFECT.unnamed | EFFECT.unshared;
 const NONE: Set<string> = new Set();
 const SPECIAL = PROBED | EFFECT.unlisten | EFFECT.rollsBack | EFFECT.ends;

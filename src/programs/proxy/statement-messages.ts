@@ -37,8 +37,10 @@ export function replaceName(
   return Buffer.concat([header, body]);
 }
 
+let preparations = 0;
+
 export function prepared(undo: () => void, silent: boolean, statement: Statement | null = null): Preparation {
-  return { undo, silent, confirmed: false, statement };
+  return { number: ++preparations, undo, silent, confirmed: false, statement };
 }
 
 /** Of several statements: it only reads when all do, and ends or begins a transaction when one does. */

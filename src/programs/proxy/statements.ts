@@ -2,7 +2,9 @@ import type { SessionState } from '#core/pool/session-state.ts';
 import type { Hazards } from '#sql/hazards.ts';
 import type { StatementFacts } from '#sql/read-statement.ts';
 import { readStatement } from '#sql/read-statement.ts';
+import { shapeOf } from '#sql/shape-of.ts';
 import { renameParse } from '#wire/rename-statement.ts';
+import { isOfBuiltinTypes } from './parameter-types.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 
 /** Texts that are remembered beyond the clients that use them, by number, by their bytes in all, and by the bytes of one. */
@@ -54,6 +56,8 @@ export class Statements {
       textStart,
       textEnd,
       accepted: false,
+      shape: shapeOf(renamed, textStart, textEnd),
+      isOfBuiltinTypes: isOfBuiltinTypes(renamed, textEnd + 1, renamed.length),
       facts,
       readBy: hazards,
     };

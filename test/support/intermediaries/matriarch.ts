@@ -25,6 +25,9 @@ export async function startMatriarchProxy(options: IntermediaryOptions): Promise
       user: server.superuser.user,
       passwordFile: file('password', `${server.superuser.password}\n`),
       tls: { mode: tls === undefined ? 'disable' : 'require' },
+      // A crowded machine is no lost primary.
+      connectMs: 5000,
+      answerMs: 5000,
     },
     ...(tls && {
       tls: { mode: 'require', certificateFile: file('proxy.crt', tls.certificate), keyFile: file('proxy.key', tls.key) },
