@@ -159,11 +159,7 @@ export async function runAgent(options: AgentOptions): Promise<void> {
       face.status(runner.state, config, certificates.summary, { guardPid: watchmen.guardPid, postgresPid: server.pid() }),
     parameters: () => server.parametersInForce(),
     notes: () => [...certificates.explain(), ...face.notes(), ...notesOnRoles(server.refusedRoles)],
-    command: (request, aborted) => {
-      const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
-      // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
-      return request.kind === 'restart' && leads() ? proxies.holdDuring(ask) : ask();
-    },
+    command: commandsTo({ desk, feed, proxies, leads }),
   };
   const identity = () => certificates.current;
   const doors = await openDoors({ config, socketPath: paths.socket, identity, served, server, face, links, proxies, log });
@@ -188,6 +184,21 @@ function tick(feed: (event: HaEvent) => void, heartbeatMs: number): () => void {
   const now = () => feed({ kind: 'tick', wall: new Date().toISOString() });
   const timer = setInterval(now, heartbeatMs / TICKS_PER_HEARTBEAT);
   return () => clearInterval(timer);
+}
+
+interface Commanded {
+  readonly desk: CommandDesk;
+  readonly feed: (event: HaEvent) => void;
+  readonly proxies: ProxyDesk;
+  readonly leads: () => boolean;
+}
+
+function commandsTo({ desk, feed, proxies, leads }: Commanded): Served['command'] {
+  return (request, aborted) => {
+    const ask = () => desk.ask((id) => feed({ kind: 'command', command: { ...request, id } as Command }), aborted);
+    // Before the core hears of it: while the proxies are waited for, it goes on proving its leadership as ever.
+    return request.kind === 'restart' && leads() ? proxies.holdDuring(ask) : ask();
+  };
 }
 
 function notesOnRoles(refused: readonly string[]): readonly ExplainLine[] {

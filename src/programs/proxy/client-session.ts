@@ -17,6 +17,7 @@ import type { SessionHome } from './session-home.ts';
 import { SessionListening } from './session-listening.ts';
 import { losesState, SessionLoss } from './session-loss.ts';
 import { asksCurrval } from './session-numbers.ts';
+import type { SessionParts } from './session-parts.ts';
 import { probeSession } from './session-probe.ts';
 import { SessionReads } from './session-reads.ts';
 import { commitsUnseen } from './session-timeouts.ts';
@@ -29,19 +30,6 @@ const KEPT_BYTES = 16 * 1024;
 const AHEAD_BYTES = 64 * 1024;
 /** Time for the last words to arrive. */
 const LINGER_MS = 1000;
-
-interface SessionParts {
-  readonly socket: Socket;
-  readonly pid: number;
-  readonly secret: Buffer;
-  readonly login: string;
-  readonly database: string;
-  readonly home: SessionHome;
-  readonly initial: SessionState;
-  readonly signature: string;
-  readonly reported: Reported;
-  readonly now: number;
-}
 
 /** One client: its state lives here, and a server connection is borrowed for each transaction. */
 export class ClientSession implements Borrower {
