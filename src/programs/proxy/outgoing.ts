@@ -3,11 +3,10 @@ import type { TLSSocket } from 'node:tls';
 import { sharedBuffer } from './shared-buffer.ts';
 
 const BYTES = 64 * 1024;
-const DONATED_BYTES = 32 * 1024;
 
 /**
- * What goes to one socket in one turn: gathered, then written once. A single run of bytes out of the buffer they came in is written
- * without being copied; anything else is gathered in a scratch buffer. One instance serves every socket of its direction, because
+ * What goes to one socket in one turn: gathered, then written once. What was read into the shared buffer is always copied, into a
+ * scratch buffer that is replaced when a socket cannot take all of it at once: every other socket goes on reading into the shared one. One instance serves every socket of its direction, because
  * whoever gathers also flushes before anybody else's turn.
  */
 export class Outgoing {
@@ -74,7 +73,7 @@ export class Outgoing {
     if (this.#source !== null) {
       const source = this.#source;
       this.#source = null;
-      if (this.#length === 0) {
+      if (this.#length === 0 && !sharedBuffer.holds(source)) {
         write(socket, source, this.#from, this.#to);
         return;
       }
@@ -115,12 +114,7 @@ export class Outgoing {
 
 function write(socket: Socket, bytes: Buffer, from: number, to: number): void {
   const run = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to);
-  if (isTls(socket) && sharedBuffer.holds(bytes)) return void socket.write(Buffer.from(run));
-  // Behind what is pending already this one will be as well: a copy of its size is cheaper than a new buffer to read into.
-  if (socket.writableLength > 0 && run.length < DONATED_BYTES && sharedBuffer.holds(bytes))
-    return void socket.write(Buffer.from(run));
-  socket.write(run);
-  if (socket.writableLength > 0) sharedBuffer.donate(bytes);
+  socket.write(sharedBuffer.holds(bytes) ? Buffer.from(run) : run);
 }
 
 /** TLS takes a write later than it is made, every time: a copy of its size is cheaper than a new buffer. */

@@ -3,22 +3,16 @@ import { createServer, type Server, Socket, type SocketConstructorOpts } from 'n
 /** A whole result of most statements; four times what a socket's buffer on loopback hands over at once. */
 const BYTES = 64 * 1024;
 
-let current = Buffer.allocUnsafeSlow(BYTES);
+const shared = Buffer.allocUnsafeSlow(BYTES);
 
 /**
  * One buffer that every plain socket reads into: what arrives is scanned and passed on before the next read, so nothing is allocated
- * for it. Whoever passes a part of it to a socket that cannot take it at once must `donate()` it.
+ * for it. Nobody may keep a part of it, and so nobody may hand one to a socket, which keeps what it cannot send at once: Node.js fixes
+ * where a socket reads next at its last read, so other sockets read into this memory whatever is agreed upon meanwhile.
  */
 export const sharedBuffer = {
-  get bytes(): Buffer {
-    return current;
-  },
   holds(bytes: Buffer): boolean {
-    return bytes.buffer === current.buffer;
-  },
-  /** `bytes` is kept by somebody: the next read goes elsewhere. */
-  donate(bytes: Buffer): void {
-    if (sharedBuffer.holds(bytes)) current = Buffer.allocUnsafeSlow(BYTES);
+    return bytes.buffer === shared.buffer;
   },
 };
 
@@ -28,7 +22,7 @@ export type Receive = (bytes: Buffer, length: number) => void;
 export function readInto(receive: Receive): Required<Pick<SocketConstructorOpts, 'onread'>> {
   return {
     onread: {
-      buffer: () => current,
+      buffer: shared,
       callback: (length, bytes) => {
         receive(bytes as Buffer, length);
         return true;
