@@ -155,3 +155,28 @@ test('a read that is sent again does not mix with the message behind it', async 
   expect((await client.untilReady()).map(shown)).toContainEqual(expect.stringMatching(/^D .*7$/s));
   client.destroy();
 });
+
+test('a client that sends much and reads late gets its own answers', async () => {
+  const own = await front.proxy({ limits: { serversPerPool: 2 } });
+  const late = await connect(own.port);
+  const others = await Promise.all(Array.from({ length: 10 }, () => connect(own.port)));
+  const watcher = await front.server.connect();
+  late.socket.pause();
+  // Each answer is one run of bytes; what the kernel does not take of one waits in the proxy, while it reads the next texts.
+  const count = 5000;
+  for (let at = 0; at < count; at++) late.send(query(`SELECT ${at} || repeat('a', 4000) /* ${'b'.repeat(4000)} */`));
+  const stuck = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'ClientWrite' AND query LIKE 'SELECT %repeat%'";
+  await until(async () => expect((await watcher.query(stuck)).rowCount).toBe(1));
+  for (const other of others) {
+    other.send(query(`SELECT 1 /* ${'c'.repeat(60_000)} */`));
+    await other.untilReady();
+  }
+  late.socket.resume();
+  for (let at = 0; at < count; at++) {
+    const row = (await late.untilReady()).find(([type]) => type === BACKEND.dataRow);
+    if (row?.toString('latin1', 11) !== `${at}${'a'.repeat(4000)}`)
+      expect(`answer ${at}: ${row?.toString('latin1')}`).toBe('its own');
+  }
+  await watcher.end();
+  for (const client of [late, ...others]) client.destroy();
+});
