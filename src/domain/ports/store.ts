@@ -26,7 +26,7 @@ export interface WriteOptions {
 /**
  * A linearizable key-value store with compare-and-set, expiring keys and watch. Keys are paths such as `members/n1`; values JSON.
  * Every call either answers within `timeoutMs` of the store or rejects with `store.unavailable`: after a rejected write nothing is
- * known about its effect, and the caller reads back before anything else.
+ * known about its effect, which may also come later, and the caller reads back and compares and sets.
  */
 export interface Store {
   get(key: string, options?: { readonly signal?: AbortSignal }): Promise<Versioned | undefined>;
