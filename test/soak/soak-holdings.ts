@@ -35,7 +35,7 @@ export class HoldingsWatch {
     const began = performance.now();
     for (const [when, share] of Object.entries(LOOKS)) {
       const at = began + seconds * 1000 * share;
-      await sleep(at - performance.now(), undefined, { signal }).catch(() => {});
+      await sleep(Math.max(0, at - performance.now()), undefined, { signal }).catch(() => {});
       if (!signal.aborted) await this.#look(when);
     }
   }
