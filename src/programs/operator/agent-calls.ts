@@ -16,6 +16,8 @@ const COMMAND_MS = 120_000;
 interface ServerParameters {
   readonly values: Readonly<Record<string, string>>;
   readonly pendingRestart: readonly string[];
+  /** An agent of a release before says nothing of them. */
+  readonly refused?: Readonly<Record<string, string>>;
 }
 
 /** Where the agent of a member listens. */
@@ -52,6 +54,7 @@ export class AgentCalls {
           lagBytes: self.role === 'primary' ? 0 : (lags.get(self.incarnation) ?? null),
           parameters: numbersOf(parameters?.values ?? {}),
           pendingRestart: parameters?.pendingRestart ?? [],
+          refusedParameters: parameters?.refused ?? {},
         },
       ]),
     );

@@ -1,6 +1,7 @@
+import { KubeFailure } from '#adapters/kubernetes/failures.ts';
 import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { resourceTypeOf } from '#adapters/kubernetes/resources.ts';
-import type { Action, Plan } from '#core/cluster/action.ts';
+import type { Action, Plan, Refusal } from '#core/cluster/action.ts';
 import { clusterStatus, invalidStatus } from '#core/cluster/conditions.ts';
 import { deletionPlan } from '#core/cluster/deletion.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
@@ -92,9 +93,11 @@ export class Reconciler {
       failure = error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message: (error as Error).message });
     }
-    for (const { field, message } of next.refused)
+    const refused = [...next.refused, ...refusalOf(failure)];
+    for (const { field, message } of refused)
       events.tell(resource, { type: 'Warning', reason: 'Refused', message: `${field}: ${message}` });
-    await this.#tellStatus(resource, clusterStatus(cluster, observed, next, statusOf(resource), new Date().toISOString()));
+    const status = clusterStatus(cluster, observed, { ...next, refused }, statusOf(resource), new Date().toISOString());
+    await this.#tellStatus(resource, status);
     if (failure !== undefined) throw failure;
     return isBusy(next) ? BUSY_MS : CALM_MS;
   }
@@ -185,6 +188,12 @@ export class Reconciler {
     const patch = { status: { ...Object.fromEntries(gone.map((field) => [field, null])), ...status } };
     cache.put(await client.patch(RESOURCES, namespace, name, 'merge', patch, { subresource: 'status', signal }));
   }
+}
+
+/** What the API server refuses in the objects of a cluster comes from its resource. */
+function refusalOf(failure: unknown): readonly Refusal[] {
+  if (!(failure instanceof KubeFailure) || failure.code !== 'kubernetes.refused') return [];
+  return [{ field: 'spec', message: failure.message }];
 }
 
 function isBusy({ actions, waitingFor }: Plan): boolean {
