@@ -51,7 +51,9 @@ test.each(REFUSED)('%s is refused by the API server: %j', async (field, spec) =>
   const failure = await bench.client.create(CLUSTERS, 'default', object).catch((error: KubeFailure) => error);
   expect(failure).toMatchObject({ code: 'kubernetes.refused' });
   const { fields, message } = failure as KubeFailure;
-  expect([...fields, message].some((text) => text.includes(field))).toBe(true);
+  // Of items of a list, servers before 1.22 tell the list alone.
+  const withoutIndexes = (text: string) => text.replaceAll(/\[\d+\]/g, '');
+  expect([...fields, message].map(withoutIndexes).join('\n')).toContain(withoutIndexes(field));
 });
 
 test.each(['a'.repeat(38), 'main-', '1st', 'a.b'])('a cluster is not called %s', async (name) => {
@@ -94,6 +96,7 @@ test('what the API server cannot tell becomes a condition; nothing of it is writ
     await bench.client.create(CLUSTERS, namespace, cluster(`bad-${index}`, spec));
   for (const [index, [text]] of CONDITION.entries()) {
     await until(async () => (await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.status === 'False');
+    console.log(index);
     expect((await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.message).toContain(text);
   }
   const told = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
