@@ -1,22 +1,26 @@
-// Measurements: `npm run bench -- failover|footprint|proxy|soak|sql [OPTIONS]`. They need a quiet machine and assert nothing.
+// Measurements: `npm run bench -- failover|footprint|operator|proxy|soak|sql|store [OPTIONS]`. They need a quiet machine and assert nothing.
 import { parseArgs } from 'node:util';
 import { INTERMEDIARIES, type IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 import { benchContest } from './contest.ts';
 import { benchFailover } from './failover.ts';
 import { benchFailoverThroughProxy } from './failover-through-proxy.ts';
 import { benchFootprint } from './footprint.ts';
+import { benchOperator } from './operator.ts';
 import { MODES, type Mode } from './proxy/pgbench.ts';
 import { benchProxy } from './proxy.ts';
 import { benchSoak } from './soak.ts';
 import { benchSql } from './sql.ts';
+import { benchStore } from './store.ts';
 
 const USAGE = `npm run bench -- failover [--runs N] [--only FAULT] [--machines | --peer patroni | --through proxy] [-o json]
 npm run bench -- footprint [-o json]
+npm run bench -- operator [--resources N] [--edits N] [--make-seconds N] [--rest-seconds N] [-o json]
 npm run bench -- proxy [--rounds N] [--seconds N] [--clients N,…] [--modes ${MODES.join(',')}] [--peers none|pgbouncer,pgpool]
                        [--tls] [--idle N] [--copy-mb N] [--without matriarch] [-o json]
 npm run bench -- soak [--minutes N] [--clients N] [--seed N] [--through ${INTERMEDIARIES.join('|')}] [--calm] [--skip OPERATION]...
                       [--memory-mb N] [-o json]
 npm run bench -- sql [-o json]
+npm run bench -- store [--rest-seconds N] [-o json]
 `;
 
 // What was started is ended by `exit`.
@@ -41,6 +45,10 @@ const { values, positionals } = parseArgs({
     modes: { type: 'string', default: MODES.join(',') },
     peers: { type: 'string', default: 'pgbouncer,pgpool' },
     without: { type: 'string' },
+    resources: { type: 'string', default: '1000' },
+    edits: { type: 'string', default: '100' },
+    'make-seconds': { type: 'string', default: '900' },
+    'rest-seconds': { type: 'string', default: '70' },
     tls: { type: 'boolean', default: false },
     idle: { type: 'string', default: '10000' },
     'copy-mb': { type: 'string', default: '1000' },
@@ -55,7 +63,9 @@ async function main(): Promise<number | undefined> {
   if (positionals[0] === 'failover') return failover();
   if (positionals[0] === 'proxy') return proxy();
   if (positionals[0] === 'soak') return soak();
+  if (positionals[0] === 'operator') return operator();
   if (positionals[0] === 'sql') benchSql(json);
+  else if (positionals[0] === 'store') await benchStore(Number(values['rest-seconds']), json);
   else if (positionals[0] === 'footprint') await benchFootprint(json);
   else return undefined;
   return 0;
@@ -89,6 +99,14 @@ async function proxy(): Promise<number | undefined> {
     tls: values.tls,
     json,
   });
+}
+
+async function operator(): Promise<number | undefined> {
+  const { resources, edits, 'make-seconds': make, 'rest-seconds': rest } = values;
+  const [clusters = 0, editCount = 0, makeSeconds = 0, restSeconds = 0] = [resources, edits, make, rest].map(Number);
+  if (![clusters, editCount, makeSeconds, restSeconds].every(isCount)) return undefined;
+  await benchOperator({ clusters, edits: editCount, makeSeconds, restSeconds, json });
+  return 0;
 }
 
 async function soak(): Promise<number | undefined> {

@@ -2,6 +2,8 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
+import type { ParametersInForce } from '#adapters/postgres/postgres-server.ts';
+import type { ClusterConfig } from '#domain/config/cluster-config.ts';
 import type { HistoryEntry } from '#domain/leader-record.ts';
 import type { Tags } from '#domain/member.ts';
 import type { Explanation } from '#domain/status.ts';
@@ -72,6 +74,34 @@ describe('what people ask for', () => {
     await cluster.until('a new incarnation', async () => ((await incarnation(standby)) === old ? undefined : true), 30_000);
     const leader = await cluster.healthy();
     expect(await refusal(cluster.post(leader, '/reinit'))).toMatchObject({ code: 'request.refused' });
+  });
+
+  it('GET /parameters tells what the server runs with, what waits for a restart, and what PostgreSQL does not take', async () => {
+    const member = await oneStandby();
+    const before = await cluster.get<ParametersInForce>(member, '/parameters');
+    expect(before).toMatchObject({ pendingRestart: [], refused: {}, values: { max_wal_senders: expect.any(String) } });
+    const change = (parameters: Readonly<Record<string, string>>) =>
+      cluster.configure((config) => ({ ...config, postgresql: { ...config.postgresql, parameters } }));
+    const was = (await cluster.get<{ config: ClusterConfig }>(member, '/config')).config.postgresql.parameters;
+    await change({ ...was, work_mem: 'lots', max_locks_per_transaction: '80' });
+    await cluster.until(
+      'the server that has read them',
+      async () => {
+        const { pendingRestart, refused } = await cluster.get<ParametersInForce>(member, '/parameters');
+        return (pendingRestart.includes('max_locks_per_transaction') && 'work_mem' in refused) || undefined;
+      },
+      30_000,
+    );
+    expect((await cluster.get<ParametersInForce>(member, '/parameters')).values.max_locks_per_transaction).toBe('64');
+    await change(was);
+    await cluster.until(
+      'the server that has read the ones of before',
+      async () => {
+        const { pendingRestart, refused } = await cluster.get<ParametersInForce>(member, '/parameters');
+        return (pendingRestart.length === 0 && Object.keys(refused).length === 0) || undefined;
+      },
+      30_000,
+    );
   });
 
   it('a switchover to a member that does not exist is refused and touches nothing', async () => {

@@ -40,6 +40,7 @@ interface Request extends CallOptions {
   readonly path: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly accept?: string;
   /** True: carried out twice it does no harm. */
   readonly repeatable: boolean;
 }
@@ -66,8 +67,8 @@ export class KubeClient {
     return this.#closing.signal;
   }
 
-  /** Any path that answers JSON, such as `/apis`. */
-  async read(path: string, options: CallOptions = {}): Promise<unknown> {
+  /** Any path that answers JSON, such as `/apis`. `accept`: as what, where that is not an object. */
+  async read(path: string, options: CallOptions & { readonly accept?: string } = {}): Promise<unknown> {
     return readJson(await this.#call({ method: 'GET', path, repeatable: true, ...options }));
   }
 
@@ -288,9 +289,15 @@ export class KubeClient {
     }
   }
 
-  async #once({ method, path, body, contentType = 'application/json' }: Request, signal: AbortSignal): Promise<RawAnswer> {
+  async #once(
+    { method, path, body, contentType = 'application/json', accept }: Request,
+    signal: AbortSignal,
+  ): Promise<RawAnswer> {
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
-    const headers = payload === undefined ? {} : { 'content-type': contentType };
+    const headers = {
+      ...(accept === undefined ? {} : { accept }),
+      ...(payload === undefined ? {} : { 'content-type': contentType }),
+    };
     const answer = await this.#connection.exchange({ method, path, payload, headers, signal });
     if (answer.status >= 200 && answer.status < 300) return answer;
     throw refusal(answer.status, readStatus(answer));

@@ -8,14 +8,15 @@ const SECRETS = {
   agent: { name: 'matriarch_agent', password: 'b' },
   replication: { name: 'matriarch_replication', password: 'c' },
 };
+const PARTS = { secrets: SECRETS, certified: [], hba: [] };
 const lines = (open: boolean) =>
-  accessRules(SECRETS, open)
+  accessRules(PARTS, open)
     .split('\n')
     .filter((line) => /^(local|host)/.test(line));
 
 test('the gate is the lines for everybody, behind those that keep clients from the roles of members', () => {
-  expect(isGateOpen(accessRules(SECRETS, true))).toBe(true);
-  expect(isGateOpen(accessRules(SECRETS, false))).toBe(false);
+  expect(isGateOpen(accessRules(PARTS, true))).toBe(true);
+  expect(isGateOpen(accessRules(PARTS, false))).toBe(false);
   expect(isGateOpen('')).toBe(false);
   const closed = lines(false);
   expect(closed.some((line) => line.split(/\s+/)[2] === 'all')).toBe(false);
@@ -25,6 +26,27 @@ test('the gate is the lines for everybody, behind those that keep clients from t
       .slice(closed.length)
       .every((line) => /^(local|hostssl) +all +all .*scram-sha-256$/.test(line)),
   ).toBe(true);
+});
+
+test('what people declare counts while the gate is open, before what lets everybody in and behind what is the members’', () => {
+  const hba = ['hostssl all +staff all reject'];
+  const declared = (open: boolean) =>
+    accessRules({ ...PARTS, hba, certified: ['app'] }, open)
+      .trimEnd()
+      .split('\n');
+  expect(declared(false)).not.toContain(hba[0]);
+  const at = declared(true).indexOf(hba[0] ?? '');
+  expect(
+    declared(true)
+      .slice(0, at)
+      .some((line) => line.includes('# gate: open')),
+  ).toBe(true);
+  expect(
+    declared(true)
+      .slice(1, at)
+      .filter((line) => !line.startsWith('#')),
+  ).toEqual(lines(false));
+  expect(declared(true).length - at).toBe(4);
 });
 
 test('nobody gets in without a password', () => {

@@ -1,5 +1,5 @@
 import { PROXY_LOGIN_NAME, PROXY_MAP } from '#domain/proxy-names.ts';
-import type { PostgresSecrets } from './postgres-options.ts';
+import type { ServerMemory } from './server-context.ts';
 
 const OPEN = '# gate: open';
 const CLOSED = '# gate: closed';
@@ -11,12 +11,14 @@ export function isExpressible(name: string): boolean {
   return EXPRESSIBLE.test(name);
 }
 
+export type AccessParts = Pick<ServerMemory, 'secrets' | 'certified' | 'hba'>;
+
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"
  * does not match replication (manual, section 21.1), so nobody but the members' role streams. The first line that fits a connection is
- * the only one that counts, so `byCertificate` names none who could log in by a password.
+ * the only one that counts: so `certified` names none who could log in by a password, and what people declare goes before both.
  */
-export function accessRules(secrets: PostgresSecrets, open: boolean, byCertificate: readonly string[] = []): string {
+export function accessRules({ secrets, certified, hba }: AccessParts, open: boolean): string {
   const agent = quoteName(secrets.agent.name);
   const replication = quoteName(secrets.replication.name);
   const always = [
@@ -29,7 +31,8 @@ export function accessRules(secrets: PostgresSecrets, open: boolean, byCertifica
     `local   all         ${replication}                reject`,
   ];
   const clients = [
-    ...byCertificate.filter(isExpressible).map((name) => `hostssl all ${quoteName(name)} all cert map=${PROXY_MAP}`),
+    ...hba,
+    ...certified.filter(isExpressible).map((name) => `hostssl all ${quoteName(name)} all cert map=${PROXY_MAP}`),
     'local   all         all                            scram-sha-256',
     'hostssl all         all all scram-sha-256',
   ];

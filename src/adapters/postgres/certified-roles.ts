@@ -55,7 +55,7 @@ export class CertifiedRoles {
     const names = this.#names;
     memory.certified = names;
     const mapped = await files.writeIfChanged(layout.identFile, identityMap(names));
-    const rules = accessRules(memory.secrets, await isOpen(context), names);
+    const rules = accessRules(memory, await isOpen(context));
     const ruled = await files.writeIfChanged(layout.accessFile, rules);
     await role.read();
     const generation = mapped || ruled ? await role.write({}) : role.generation;

@@ -45,6 +45,8 @@ export interface PostgresOptions {
   readonly secrets: PostgresSecrets;
   /** The cluster's configured parameters; they win over the defaults, never over what Matriarch owns. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Lines of pg_hba.conf for clients, checked by `accessLineProblem`. Default: none. */
+  readonly hba?: readonly string[];
   /** A fast stop that lasts longer ends in SIGKILL. Default 2000. */
   readonly stopTimeoutMs?: number;
   /** A start that makes no progress (no CPU time, no new WAL segment) for so long has failed. Default 20 000. */

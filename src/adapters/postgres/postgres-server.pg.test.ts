@@ -289,6 +289,21 @@ test('parameters of the cluster are reloaded, and those that need a restart are 
   expect(await single.value('SHOW max_connections')).toBe('33');
 });
 
+test('a parameter that PostgreSQL does not take is told with its reason, and one that waits for a restart is none', async () => {
+  const { parameters } = single.options;
+  await single.server.updateParameters({ ...parameters, work_mem: 'lots', max_connections: '34', no_such: '1' });
+  await eventually(async () => {
+    const { refused, pendingRestart, values } = await single.server.parametersInForce();
+    expect(refused).toEqual({
+      work_mem: expect.stringContaining('invalid value'),
+      no_such: expect.stringContaining('unrecognized'),
+    });
+    expect([pendingRestart, values.max_connections]).toEqual([['max_connections'], '33']);
+  });
+  await single.server.updateParameters(parameters);
+  await eventually(async () => expect((await single.server.parametersInForce()).refused).toEqual({}));
+});
+
 test('a socket folder whose path is too long is replaced by a private one', async () => {
   const deep = await servers.add('deep', { socketDir: `${servers.folder}/${'long/'.repeat(20)}run` });
   expect(deep.layout.socketDir).not.toContain('long');

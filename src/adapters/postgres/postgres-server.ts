@@ -30,6 +30,7 @@ import { OwnedFiles, readIfThere } from './owned-files.ts';
 import { putPasswords } from './passwords.ts';
 import { DEFAULT_LOG_LIMIT_BYTES, type PostgresOptions, type PostgresSecrets } from './postgres-options.ts';
 import { Postmaster } from './postmaster.ts';
+import { renewAccess } from './reload.ts';
 import { RoleFile } from './role-file.ts';
 import { RoleReader } from './role-reader.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
@@ -43,6 +44,9 @@ import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
 const KEEP_ACCESS_EVERY_MS = 1000;
+/** Of what takes a restart the view says that it "could not be applied" (manual, 54.8, pg_file_settings). */
+const REFUSED = `SELECT name, error FROM pg_file_settings
+  WHERE error IS NOT NULL AND name IS NOT NULL AND error <> 'setting could not be applied'`;
 
 export interface PostgresServer extends ServerPort {
   /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */
@@ -64,6 +68,8 @@ export interface PostgresServer extends ServerPort {
    * roles and the password of the agent's own stay as they were.
    */
   useSecrets(secrets: PostgresSecrets): Promise<void>;
+  /** From now on clients are let in by these lines, too; those that are in stay. Waits for a job that runs. */
+  useAccess(hba: readonly string[]): Promise<void>;
   /** On the primary: gives the superuser and the replication role their passwords. Returns the roles that had others. */
   putPasswords(): Promise<readonly string[]>;
 }
@@ -72,6 +78,8 @@ export interface ParametersInForce {
   /** Of those that take a restart and must not be lower on a standby than on its primary, as `pg_settings` has them. */
   readonly values: Readonly<Record<string, string>>;
   readonly pendingRestart: readonly string[];
+  /** Those of the files that PostgreSQL does not take, with its reason: it runs on without them, and would not start with them. */
+  readonly refused: Readonly<Record<string, string>>;
 }
 
 /** The one PostgreSQL of a member. Nothing is started by making it; a server that runs is found. */
@@ -121,6 +129,7 @@ class LocalServer implements PostgresServer {
         tls: options.tls,
         secrets: options.secrets,
         parameters: options.parameters,
+        hba: options.hba ?? [],
         syncInForce: undefined,
         startedAt: undefined,
         walSizes: DEFAULT_WAL_SIZES,
@@ -279,7 +288,9 @@ class LocalServer implements PostgresServer {
         [],
         { timeoutMs: OBSERVE_TIMEOUT_MS },
       );
+      const refused = await session.query<{ name: string; error: string }>(REFUSED, [], { timeoutMs: OBSERVE_TIMEOUT_MS });
       return {
+        refused: Object.fromEntries(refused.map(({ name, error }) => [name, error])),
         values: Object.fromEntries(rows.map(({ name, setting }) => [name, setting])),
         pendingRestart: rows.filter(({ pending }) => pending).map(({ name }) => name),
       };
@@ -310,6 +321,12 @@ class LocalServer implements PostgresServer {
     };
     while (this.#running !== undefined) await this.#running.done;
     await this.#between(renewPassfile);
+  }
+
+  async useAccess(hba: readonly string[]): Promise<void> {
+    this.#context.memory.hba = hba;
+    while (this.#running !== undefined) await this.#running.done;
+    await this.#between(renewAccess);
   }
 
   async putPasswords(): Promise<readonly string[]> {

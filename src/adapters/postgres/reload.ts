@@ -37,11 +37,24 @@ async function generationOf(session: Session, timeoutMs = RELOAD_TIMEOUT_MS): Pr
  * nothing: it is in force when a connection that was made afterwards shows the generation that was written with it.
  */
 export async function setGate(context: JobContext, open: boolean): Promise<void> {
-  const rules = accessRules(context.memory.secrets, open, context.memory.certified);
+  const rules = accessRules(context.memory, open);
   const changed = await context.files.writeIfChanged(context.layout.accessFile, rules);
   if (context.postmaster.pid() === undefined) return;
   const generation = changed ? await context.role.write({}) : context.role.generation;
   if (changed) context.postmaster.signal('SIGHUP');
+  await awaitGeneration(context, generation, 'the server reads pg_hba.conf again');
+}
+
+/** Writes the lines that are declared by now, with the gate as it is. A server that is started later reads them then. */
+export async function renewAccess(context: JobContext): Promise<void> {
+  const { files, layout, memory, postmaster, role } = context;
+  const before = await readIfThere(layout.accessFile);
+  if (before === undefined) return;
+  if (!(await files.writeIfChanged(layout.accessFile, accessRules(memory, isGateOpen(before))))) return;
+  if (postmaster.pid() === undefined) return;
+  await role.read();
+  const generation = await role.write({});
+  postmaster.signal('SIGHUP');
   await awaitGeneration(context, generation, 'the server reads pg_hba.conf again');
 }
 

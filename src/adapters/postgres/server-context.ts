@@ -42,6 +42,8 @@ export interface ServerMemory {
   /** The end of the valid WAL when the server was started: it does not tell itself before it has replayed as far. */
   startedAt: Position | undefined;
   walSizes: WalSizes;
+  /** Lines of pg_hba.conf that people declare, checked: PostgreSQL can read each of them. */
+  hba: readonly string[];
   /** The roles that the files let a proxy in as, by its certificate. */
   certified: readonly string[];
   /** Those of them that the server is known to have read. */

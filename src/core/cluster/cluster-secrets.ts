@@ -1,3 +1,5 @@
+import type { AuthorityChange } from './authority-rotation.ts';
+
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
   readonly certificate: string;
@@ -19,6 +21,10 @@ export interface ClusterSecrets {
   /** The certificates of the cluster's authority that everybody trusts; two while one replaces the other (PEM). */
   readonly trusted: string;
   readonly authority: KeyPair;
+  /** The `tls.rotation` that the authority was last changed for. */
+  readonly rotation: number;
+  /** Of the authority, while it is under way. */
+  readonly change: AuthorityChange | null;
   readonly proxyAuthority: KeyPair;
   /** By the name of the member; of spares too. */
   readonly members: Readonly<Record<string, KeyPair>>;

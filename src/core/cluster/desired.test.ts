@@ -35,7 +35,7 @@ test('a cluster with everything said', async () => {
     topologySpread: [{ topologyKey: 'topology.kubernetes.io/zone' }],
     durability: { mode: 'async' },
     timings: { drainTimeoutMs: '1min' },
-    postgresql: { parameters: { max_connections: 500 } },
+    postgresql: { parameters: { max_connections: 500 }, hba: ['hostssl all +staff 10.0.0.0/8 scram-sha-256'] },
     proxy: {
       replicas: 3,
       service: { type: 'NodePort', nodePort: 32000, annotations: { 'example.com/a': 'b' } },

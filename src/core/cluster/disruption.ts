@@ -16,6 +16,8 @@ export interface DisruptionQuestion {
   readonly paused: boolean;
   /** Parameters that the primary has to lower first. */
   readonly lowering: readonly string[];
+  /** Parameters in the files with which no server would start. */
+  readonly unstartable: readonly string[];
 }
 
 const NOTHING: Disruption = { action: null, waitingFor: null };
@@ -24,13 +26,14 @@ const act = (action: Action): Disruption => ({ action, waitingFor: `${action.kin
 
 /** The one member that is taken away next, if any: standbys first, the primary last and by a switchover. */
 export function nextDisruption(question: DisruptionQuestion): Disruption {
-  const { members, paused, settled, lowering, wanted } = question;
+  const { members, paused, settled, lowering, unstartable, wanted } = question;
   if (!settled) return waiting('the StatefulSet is being looked at by its controller');
   const outdated = members.filter((member) => whyOutdated(member) !== null);
   if (outdated.length === 0) return lacking(members, wanted);
   if (paused) return waiting(`paused: ${outdated.map(({ name }) => name).join(', ')} would have to be restarted`);
   // One that does not work loses nothing; a healthy one is never taken away beside it.
   if (!members.every(isWell)) return repair(members);
+  if (unstartable.length > 0) return waiting(`values that PostgreSQL takes: ${unstartable.join(', ')}`);
   if (members.length < wanted) return lacking(members, wanted);
   const primary = members.find(({ view }) => view?.role === 'primary');
   if (primary === undefined) return waiting('nobody leads');

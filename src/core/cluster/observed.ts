@@ -12,6 +12,10 @@ export interface MemberView {
   readonly parameters: Readonly<Record<string, number>>;
   /** Parameters that wait for a restart of its server (`pg_settings.pending_restart`). */
   readonly pendingRestart: readonly string[];
+  /** What tells its certificate and the authorities that it trusts from others; empty: not known. */
+  readonly tls: string;
+  /** Parameters that PostgreSQL does not take, with its reason: its server runs on without them, and would not start with them. */
+  readonly refusedParameters: Readonly<Record<string, string>>;
 }
 
 /** Everything that the plan of a cluster depends on, looked at once. */

@@ -130,6 +130,22 @@ test('paused: nothing is restarted, and nobody is taken away', () => {
   expect(plan(paused, SURROUNDINGS, model.observe()).waitingFor).toMatch(/^paused/);
 });
 
+test('while PostgreSQL refuses a parameter nobody is restarted, and the resource hears of it', () => {
+  const model = settled({});
+  model.refusedParameters = { work_mem: 'invalid value for parameter "work_mem": "lots"' };
+  const changed = clusterOf({ image: 'example/matriarch:2', postgresql: { parameters: { work_mem: 'lots' } } });
+  for (let step = 0; step < 20; step++) {
+    for (const action of plan(changed, SURROUNDINGS, model.observe()).actions) model.do(action);
+    model.tick();
+  }
+  expect(model.disrupted).toEqual([]);
+  const { refused, waitingFor } = plan(changed, SURROUNDINGS, model.observe());
+  expect(refused).toEqual([{ field: 'spec.postgresql.parameters.work_mem', message: expect.stringContaining('"lots"') }]);
+  expect(waitingFor).toContain('spec.postgresql.parameters.work_mem');
+  model.refusedParameters = {};
+  settle(model, { image: 'example/matriarch:2' });
+});
+
 test('what a resource asks for no more is taken away', () => {
   const model = settled({ proxy: { service: { type: 'NodePort' } } });
   expect(model.objects.has('Service/main-nodeport')).toBe(true);

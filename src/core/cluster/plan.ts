@@ -1,10 +1,10 @@
 import { clusterConfigOf, type PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
-import type { Action, Plan } from './action.ts';
+import type { Action, Plan, Refusal } from './action.ts';
 import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
-import { find, isWell, memberFacts, setFacts } from './member-facts.ts';
+import { find, isWell, type MemberFacts, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
 import type { Observed } from './observed.ts';
 import { parameterStep } from './ordered-parameters.ts';
@@ -36,6 +36,7 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   );
   const quiet = applied.length === 0 && grown.length === 0 && !storage.recreate && set !== undefined && !set.ending;
   // A change of parameters that is halfway comes to its end before anybody leaves.
+  const refused = refusedParameters(members);
   const settled = quiet && scale.actions.length === 0 && (parameters.midway || scale.waitingFor === null);
   const disruption = settled
     ? nextDisruption({
@@ -44,6 +45,7 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
         settled: set.settled,
         paused: spec.paused,
         lowering: parameters.lowering,
+        unstartable: refused.map(({ field }) => field),
       })
     : { action: null, waitingFor: scale.waitingFor ?? 'what was changed' };
   const actions = [
@@ -57,8 +59,14 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   return {
     actions: [...actions, ...superfluous],
     waitingFor: disruption.waitingFor ?? scale.waitingFor,
-    refused: storage.refused,
+    refused: [...storage.refused, ...refused],
   };
+}
+
+/** What only PostgreSQL itself knows to be wrong. */
+function refusedParameters(members: readonly MemberFacts[]): readonly Refusal[] {
+  const reasons = new Map(members.flatMap(({ view }) => Object.entries(view?.refusedParameters ?? {})));
+  return [...reasons].sort().map(([name, reason]) => ({ field: `spec.postgresql.parameters.${name}`, message: reason }));
 }
 
 function applications(wanted: readonly KubeObject[], live: readonly KubeObject[], but: string | undefined): readonly Action[] {

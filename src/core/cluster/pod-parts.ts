@@ -1,4 +1,5 @@
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
+import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -21,6 +22,40 @@ export function podSecurity() {
     fsGroupChangePolicy: 'OnRootMismatch',
     seccompProfile: { type: 'RuntimeDefault' },
   } as const;
+}
+
+/** What no pod of a cluster goes without. */
+export function commonPodSpec({ spec }: PostgresCluster) {
+  const { imagePullSecrets, nodeSelector, tolerations } = spec;
+  return {
+    enableServiceLinks: false,
+    securityContext: podSecurity(),
+    ...(imagePullSecrets === undefined ? {} : { imagePullSecrets }),
+    ...(nodeSelector === undefined ? {} : { nodeSelector }),
+    ...(tolerations === undefined ? {} : { tolerations }),
+  };
+}
+
+export function commonVolumes({ name }: PostgresCluster, tlsSecret: string) {
+  return [
+    memoryVolume('run'),
+    { name: 'tmp', emptyDir: {} },
+    { name: 'config', configMap: { name: objectNames(name).configMap, defaultMode: 0o444 } },
+    secretVolume('tls', tlsSecret),
+  ];
+}
+
+export const COMMON_MOUNTS = [
+  mount('run', POD.runDir),
+  mount('tmp', '/tmp'),
+  mount('config', POD.configDir, true),
+  mount('tls', POD.tlsDir, true),
+];
+
+/** Two on one node are better than one that runs nowhere: preferred, not required. */
+export function apart(labelSelector: Readonly<Record<string, unknown>>) {
+  const podAffinityTerm = { topologyKey: 'kubernetes.io/hostname', labelSelector };
+  return { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm }] } };
 }
 
 export function imageOf({ spec }: PostgresCluster, { image }: Pick<Surroundings, 'image'>) {

@@ -5,17 +5,18 @@ import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { CLIENT_TLS_DIR } from './config-object.ts';
 import { clusterObject, labelsOf, selectorOf } from './object.ts';
 import {
+  apart,
+  COMMON_MOUNTS,
   CONTAINER_SECURITY,
+  commonPodSpec,
+  commonVolumes,
   httpProbe,
   imageOf,
-  memoryVolume,
   mount,
   podEnvironment,
-  podSecurity,
   secretVolume,
 } from './pod-parts.ts';
 import { PORT } from './service-objects.ts';
-import { apart } from './stateful-set.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** `timeouts.drainMs` of a proxy that nobody set. */
@@ -55,13 +56,9 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
   return {
     serviceAccountName: names.proxyServiceAccount,
     automountServiceAccountToken: false,
-    enableServiceLinks: false,
     terminationGracePeriodSeconds: LEAVE_AFTER_SECONDS + GRACE_MARGIN_SECONDS + Math.ceil(drainMs / 1000),
-    securityContext: podSecurity(),
-    ...(spec.imagePullSecrets === undefined ? {} : { imagePullSecrets: spec.imagePullSecrets }),
+    ...commonPodSpec(cluster),
     affinity: apart({ matchLabels: selectorOf(cluster, 'proxy') }),
-    ...(spec.nodeSelector === undefined ? {} : { nodeSelector: spec.nodeSelector }),
-    ...(spec.tolerations === undefined ? {} : { tolerations: spec.tolerations }),
     containers: [
       {
         name: 'proxy',
@@ -86,19 +83,13 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
           failureThreshold: 2,
         }),
         volumeMounts: [
-          mount('run', POD.runDir),
-          mount('tmp', '/tmp'),
-          mount('config', POD.configDir, true),
-          mount('tls', POD.tlsDir, true),
+          ...COMMON_MOUNTS,
           ...(own === undefined ? [] : [mount('client-tls', CLIENT_TLS_DIR, true)]),
         ],
       },
     ],
     volumes: [
-      memoryVolume('run'),
-      { name: 'tmp', emptyDir: {} },
-      { name: 'config', configMap: { name: names.configMap, defaultMode: 0o444 } },
-      secretVolume('tls', names.proxyTlsSecret),
+      ...commonVolumes(cluster, names.proxyTlsSecret),
       ...(own === undefined ? [] : [secretVolume('client-tls', own)]),
     ],
   };

@@ -1,5 +1,6 @@
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
+import { type AuthorityChange, STAGES } from './authority-rotation.ts';
 import type { ClusterSecrets, KeyPair } from './cluster-secrets.ts';
 import { fieldsOf, find } from './member-facts.ts';
 
@@ -40,6 +41,8 @@ export function readSecrets(cluster: string, roles: readonly string[], secrets: 
     roles: found(roles, (role) => value(names.roleSecret(role), 'password')),
     trusted: value(names.memberTlsSecret, 'ca.crt'),
     authority: pair(names.authoritySecret, 'ca'),
+    rotation: Number(value(names.authoritySecret, 'rotation') ?? 0),
+    change: changeOf(pair(names.authoritySecret, 'next-ca'), (key) => value(names.authoritySecret, key)),
     proxyAuthority: pair(names.authoritySecret, 'proxy-ca'),
     members: found(certified, (member) => pair(names.memberTlsSecret, member)),
     proxy: {
@@ -48,4 +51,10 @@ export function readSecrets(cluster: string, roles: readonly string[], secrets: 
       listener: pair(names.proxyTlsSecret, 'listener'),
     },
   };
+}
+
+function changeOf(next: KeyPair | undefined, value: (key: string) => string | undefined): AuthorityChange | null {
+  const [named, since] = [value('stage'), Number(value('since') ?? Number.NaN)];
+  const stage = STAGES.find((one) => one === named);
+  return next === undefined || stage === undefined || Number.isNaN(since) ? null : { stage, next, since };
 }

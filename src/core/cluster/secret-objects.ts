@@ -20,6 +20,8 @@ export function secretObjects(cluster: PostgresCluster, secrets: ClusterSecrets)
       'ca.key': secrets.authority.key,
       'proxy-ca.crt': secrets.proxyAuthority.certificate,
       'proxy-ca.key': secrets.proxyAuthority.key,
+      rotation: String(secrets.rotation),
+      ...changeOf(secrets),
     }),
     secret(cluster, names.memberTlsSecret, {
       'ca.crt': secrets.trusted,
@@ -41,6 +43,12 @@ export function secretObjects(cluster: PostgresCluster, secrets: ClusterSecrets)
       'listener.key': proxy.listener.key,
     }),
   ];
+}
+
+function changeOf({ change }: ClusterSecrets): Readonly<Record<string, string>> {
+  if (change === null) return {};
+  const { stage, since, next } = change;
+  return { stage, since: String(since), 'next-ca.crt': next.certificate, 'next-ca.key': next.key };
 }
 
 function login({ name, password }: ClusterSecrets['superuser']) {

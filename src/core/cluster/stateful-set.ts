@@ -4,13 +4,16 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { clusterObject, labelsOf, selectorOf } from './object.ts';
 import {
+  apart,
+  COMMON_MOUNTS,
   CONTAINER_SECURITY,
+  commonPodSpec,
+  commonVolumes,
   httpProbe,
   imageOf,
   memoryVolume,
   mount,
   podEnvironment,
-  podSecurity,
   secretVolume,
 } from './pod-parts.ts';
 import { PORT } from './service-objects.ts';
@@ -71,10 +74,8 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
   return {
     serviceAccountName: names.serviceAccount,
     automountServiceAccountToken: true,
-    enableServiceLinks: false,
     terminationGracePeriodSeconds: GRACE_MARGIN_SECONDS + Math.ceil((drainTimeoutMs + handoverTimeoutMs + stopTimeoutMs) / 1000),
-    securityContext: podSecurity(),
-    ...(spec.imagePullSecrets === undefined ? {} : { imagePullSecrets: spec.imagePullSecrets }),
+    ...commonPodSpec(cluster),
     ...scheduling(cluster),
     containers: [
       {
@@ -108,42 +109,28 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
         }),
         volumeMounts: [
           mount(DATA_VOLUME, POD.memberDir),
-          mount('run', POD.runDir),
-          mount('tmp', '/tmp'),
           mount('shm', '/dev/shm'),
-          mount('config', POD.configDir, true),
-          mount('tls', POD.tlsDir, true),
+          ...COMMON_MOUNTS,
           ...Object.keys(logins).map((login) => mount(login, `${POD.secretsDir}/${login}`, true)),
         ],
       },
     ],
     volumes: [
-      memoryVolume('run'),
-      { name: 'tmp', emptyDir: {} },
+      ...commonVolumes(cluster, names.memberTlsSecret),
       // The 64 MB of a container are too little for a parallel query.
       memoryVolume('shm'),
-      { name: 'config', configMap: { name: names.configMap, defaultMode: 0o444 } },
-      secretVolume('tls', names.memberTlsSecret),
       ...Object.entries(logins).map(([login, secretName]) => secretVolume(login, secretName)),
     ],
   };
 }
 
 function scheduling(cluster: PostgresCluster) {
-  const { affinity, nodeSelector, tolerations, topologySpread } = cluster.spec;
+  const { affinity, topologySpread } = cluster.spec;
   const labelSelector = { matchLabels: selectorOf(cluster, 'postgresql') };
   return {
     affinity: affinity ?? apart(labelSelector),
-    ...(nodeSelector === undefined ? {} : { nodeSelector }),
-    ...(tolerations === undefined ? {} : { tolerations }),
     ...(topologySpread === undefined
       ? {}
       : { topologySpreadConstraints: topologySpread.map((spread) => ({ ...spread, labelSelector })) }),
   };
-}
-
-/** Two on one node are better than one that runs nowhere: preferred, not required. */
-export function apart(labelSelector: Readonly<Record<string, unknown>>) {
-  const podAffinityTerm = { topologyKey: 'kubernetes.io/hostname', labelSelector };
-  return { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm }] } };
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DEFAULT_TIMINGS } from '../timings.ts';
-import { OWNED_PARAMETERS, PARAMETER_CHOICES, PARAMETER_MINIMUM } from './owned-parameters.ts';
+import { accessLineProblem } from './access-line.ts';
+import { OWNED_PARAMETERS, PARAMETER_CHOICES, PARAMETER_MINIMUM, WHOLE_NUMBERS } from './owned-parameters.ts';
 import { sharedProxySchema } from './proxy-config.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 
@@ -95,10 +96,30 @@ function parameterProblem(name: string, setting: string) {
   const choice = PARAMETER_CHOICES[name];
   if (choice !== undefined && !choice.choices.includes(setting.toLowerCase()))
     return { message: `must be ${choice.choices.join(' or ')}: ${choice.why}` };
+  if (WHOLE_NUMBERS.includes(name) && !/^\d{1,6}$/.test(setting.trim())) return { message: 'must be a whole number' };
   const minimum = PARAMETER_MINIMUM[name];
   if (minimum !== undefined && !(Number(setting) >= minimum)) return { message: `must be at least ${minimum}` };
   return undefined;
 }
+
+const MAX_ACCESS_LINES = 256;
+
+const hba = z
+  .array(
+    z
+      .string()
+      .max(1000)
+      .regex(/^[^\0\n\r#"]*$/, 'must be one line, without quotes or a comment')
+      .superRefine((line, context) => {
+        const message = accessLineProblem(line);
+        if (message !== undefined) context.addIssue({ code: 'custom', message, input: line });
+      }),
+  )
+  .max(MAX_ACCESS_LINES)
+  .meta({
+    description:
+      'Lines of pg_hba.conf, such as `hostssl shop reports 10.1.0.0/16 scram-sha-256` or `hostssl all +staff all reject`. They stand behind those by which members reach each other, and before those that let in everybody with a password; the first that fits a client counts, of those that come through a proxy too, by the address of the proxy. The methods are `scram-sha-256`, `reject` and, with `hostssl`, `cert`.',
+  });
 
 export const clusterConfigSchema = z.strictObject({
   durability: z
@@ -125,7 +146,7 @@ export const clusterConfigSchema = z.strictObject({
     description: 'No automatic failover, restart, rewind or clone. What people ask for is still done. `matriarch pause` sets it.',
   }),
   postgresql: z
-    .strictObject({ parameters: parameters.prefault({}) })
+    .strictObject({ parameters: parameters.prefault({}), hba: hba.default([]) })
     .prefault({})
     .meta({ description: 'Settings of the PostgreSQL servers.' }),
   proxy: sharedProxySchema.optional().meta({

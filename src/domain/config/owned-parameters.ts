@@ -52,3 +52,13 @@ export const PARAMETER_CHOICES: Readonly<Record<string, { readonly choices: read
     why: 'a weaker value acknowledges commits that no standby has flushed; a session may still choose it for itself',
   },
 };
+
+/** What members and their order of changes are computed from: a standby with less of them than its primary stops replaying. */
+export const WHOLE_NUMBERS: readonly string[] = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_replication_slots',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+];

@@ -137,6 +137,10 @@ const spec = z
           description:
             'The Secret (`tls.crt`, `tls.key`) that proxies show clients. Default: one by the authority of the cluster, whose certificate is `ca.crt` of `NAME-member-tls`.',
         }),
+        rotation: z.int().min(0).max(1_000_000).default(0).meta({
+          description:
+            'A higher number than before: the authority of the cluster is replaced by a new one, in three stages of ten minutes or more, without a restart. Clients that keep a copy of `ca.crt` need the new one within the first.',
+        }),
         clients: z
           .enum(['allow', 'require'])
           .default('allow')

@@ -76,6 +76,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
     parameters: dynamic.postgresql.parameters,
+    hba: dynamic.postgresql.hba,
     stopTimeoutMs: dynamic.timings.stopTimeoutMs,
     log: (line) => log.info('postgres', line),
   };
@@ -235,6 +236,7 @@ function followStore({ config, checker, log, signal }: AgentOptions, parts: Part
       void dynamicConfig.remember(next);
       proxies.configured(next.proxy);
       declarations.heard(next);
+      void server.useAccess(next.postgresql.hba);
       server.updateParameters(next.postgresql.parameters).then(
         (names) => face.pendingRestart(names),
         // It is full, starting or gone: its next start reads the file that is written then.

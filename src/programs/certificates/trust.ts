@@ -5,16 +5,10 @@ import { join } from 'node:path';
 import { writeAtomically } from '#adapters/files/write-atomically.ts';
 import { type Authority, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import { readAuthority, tlsPaths, writeAuthority, writeTlsFiles } from '#adapters/tls/tls-files.ts';
+import { STAGES, type Stage } from '#core/cluster/authority-rotation.ts';
 import { fail } from '#domain/errors.ts';
 import { keepProxies } from './proxy-trust.ts';
 import type { CertificateSite, CertifiedMember } from './site.ts';
-
-/**
- * How far the change to a new authority has come. `trust`: everybody trusts both. `issue`: the new one issues. `withdraw`: the old one is
- * trusted no more. Each is safe to stay in, and safe beside the one before and the one after.
- */
-export const STAGES = ['trust', 'issue', 'withdraw'] as const;
-export type Stage = (typeof STAGES)[number];
 
 /** Who issues now, and whom everybody trusts (PEM). */
 export interface Trust {

@@ -1,19 +1,10 @@
+import { STAGES, type Stage } from '#core/cluster/authority-rotation.ts';
 import { fail } from '#domain/errors.ts';
 import { membersNotUsing, type Waiting } from '#programs/certificates/in-use.ts';
 import { openSite } from '#programs/certificates/open-site.ts';
 import { issueForProxies } from '#programs/certificates/proxy-trust.ts';
 import type { CertificateSite } from '#programs/certificates/site.ts';
-import {
-  beginRotation,
-  endRotation,
-  issueFor,
-  STAGES,
-  type Stage,
-  setStage,
-  stageOf,
-  trustNow,
-  writeTrust,
-} from '#programs/certificates/trust.ts';
+import { beginRotation, endRotation, issueFor, setStage, stageOf, trustNow, writeTrust } from '#programs/certificates/trust.ts';
 import { waiting } from './waiting.ts';
 
 const DONE: Readonly<Record<Stage, string>> = {

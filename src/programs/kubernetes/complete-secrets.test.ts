@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { createAuthority } from '#adapters/tls/authority.ts';
+import { STAGES } from '#core/cluster/authority-rotation.ts';
 import { readSecrets } from '#core/cluster/read-secrets.ts';
 import { secretObjects } from '#core/cluster/secret-objects.ts';
 import { parsePostgresCluster } from '#domain/config/postgres-cluster.ts';
@@ -40,4 +42,40 @@ test('a certificate that lacks a name is made anew', async () => {
   const second = await completeSecrets(cluster, ['main-0'], first);
   expect(second.members['main-0']).not.toEqual(first.members['main-0']);
   expect(second.superuser).toEqual(first.superuser);
+});
+
+const DAY_MS = 86_400_000;
+
+test('certificates that run out within a month are made anew by the same authority, and before that they stay', async () => {
+  const first = await completeSecrets(cluster, ['main-0'], NOTHING);
+  expect(await completeSecrets(cluster, ['main-0'], first, Date.now() + 330 * DAY_MS)).toEqual(first);
+  const later = await completeSecrets(cluster, ['main-0'], first, Date.now() + 340 * DAY_MS);
+  expect(later.authority).toEqual(first.authority);
+  const pairs = ({ members, proxy }: typeof first) => [members['main-0'], proxy.agents, proxy.servers, proxy.listener];
+  for (const [index, pair] of pairs(later).entries()) expect(pair).not.toEqual(pairs(first)[index]);
+});
+
+test('a new authority: both are trusted, then it issues, then it is trusted alone, each kept in the Secrets', async () => {
+  const first = await completeSecrets(cluster, ['main-0'], NOTHING);
+  const next = await createAuthority({ cluster: 'main' });
+  const issuers: string[] = [];
+  for (const stage of STAGES) {
+    const known = readSecrets('main', ['app'], secretObjects(cluster, { ...first, change: { stage, next, since: 5 } }));
+    const secrets = await completeSecrets(cluster, ['main-0'], known);
+    expect(secrets.change).toEqual({ stage, next, since: 5 });
+    expect(secrets.trusted.includes(first.authority.certificate)).toBe(stage !== 'withdraw');
+    expect(secrets.trusted).toContain(next.certificate);
+    const certificate = new X509Certificate(secrets.members['main-0']?.certificate ?? '');
+    issuers.push(certificate.verify(new X509Certificate(next.certificate).publicKey) ? 'new' : 'old');
+  }
+  expect(issuers).toEqual(['old', 'new', 'new']);
+});
+
+test.each([
+  ['authority', { authority: undefined }, 'main-authority'],
+  ['half an authority', { proxyAuthority: undefined }, 'main-authority'],
+  ['password of the agents', { agent: undefined }, 'exec main-0'],
+])('a lost %s is not drawn anew while it is in use', async (_, lost, way) => {
+  const first = await completeSecrets(cluster, ['main-0'], NOTHING);
+  await expect(completeSecrets(cluster, ['main-0'], { ...first, ...lost })).rejects.toThrow(way);
 });

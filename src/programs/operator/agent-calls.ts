@@ -6,7 +6,7 @@ import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { LABEL } from '#domain/kubernetes/labels.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
 import type { MemberName } from '#domain/member.ts';
-import type { AgentStatus } from '#domain/status.ts';
+import type { AgentStatus, TlsSummary } from '#domain/status.ts';
 
 /** An agent that does not answer within this counts as silent; its pod may be gone, and answers nothing at all then. */
 const LOOK_MS = 3000;
@@ -16,6 +16,8 @@ const COMMAND_MS = 120_000;
 interface ServerParameters {
   readonly values: Readonly<Record<string, string>>;
   readonly pendingRestart: readonly string[];
+  /** An agent of a release before says nothing of them. */
+  readonly refused?: Readonly<Record<string, string>>;
 }
 
 /** Where the agent of a member listens. */
@@ -52,6 +54,8 @@ export class AgentCalls {
           lagBytes: self.role === 'primary' ? 0 : (lags.get(self.incarnation) ?? null),
           parameters: numbersOf(parameters?.values ?? {}),
           pendingRestart: parameters?.pendingRestart ?? [],
+          tls: fingerprint(self.tls),
+          refusedParameters: parameters?.refused ?? {},
         },
       ]),
     );
@@ -87,6 +91,11 @@ export class AgentCalls {
   #target({ name, host }: AgentAddress) {
     return { host, port: POD.apiPort, name, tls: this.#tls };
   }
+}
+
+/** What tells what a member lives by from what it lived by before. */
+export function fingerprint({ certificate, authorities }: Pick<TlsSummary, 'certificate' | 'authorities'>): string {
+  return [certificate, ...authorities].join(' ');
 }
 
 function addressOf({ kind, metadata, status }: KubeObject): AgentAddress | undefined {

@@ -1,9 +1,14 @@
+import { X509Certificate } from 'node:crypto';
 import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { resourceTypeOf } from '#adapters/kubernetes/resources.ts';
-import { issueCertificate } from '#adapters/tls/authority.ts';
+import { createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
+import { summarize } from '#adapters/tls/check-identity.ts';
 import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
+import { beginChange, nextStage, trustOf } from '#core/cluster/authority-rotation.ts';
+import type { ClusterSecrets } from '#core/cluster/cluster-secrets.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
-import { readSecrets } from '#core/cluster/read-secrets.ts';
+import type { MemberView } from '#core/cluster/observed.ts';
+import { type KnownSecrets, readSecrets } from '#core/cluster/read-secrets.ts';
 import { secretObjects } from '#core/cluster/secret-objects.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
@@ -11,18 +16,28 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
 import type { MemberName } from '#domain/member.ts';
 import { completeSecrets } from '#programs/kubernetes/complete-secrets.ts';
+import { fingerprint } from './agent-calls.ts';
 
 const SECRET = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
 /** Secrets are not watched, so that none but those of clusters are ever in memory here: they are looked at so often, and on changes. */
 const LOOK_AGAIN_MS = 600_000;
+/** An authority is replaced when it has so long left: what it issues lasts a year. */
+const REPLACE_BEFORE_MS = 400 * 86_400_000;
 
-interface Kept {
-  readonly about: string;
-  readonly until: number;
+export interface KeptSecrets {
+  /** By which the operator is known to the agents of the cluster. */
   readonly identity: TlsIdentity;
+  /** What each member is to use, as `MemberView.tls` tells it. */
+  readonly wanted: ReadonlyMap<MemberName, string>;
+  readonly isChanging: boolean;
 }
 
-/** Keeps the Secrets of clusters complete, and holds what it takes to call their agents. */
+interface Kept extends KeptSecrets {
+  readonly about: string;
+  readonly until: number;
+}
+
+/** Keeps the Secrets of clusters complete, replaces their authorities, and holds what it takes to call their agents. */
 export class ClusterSecretsKeeper {
   readonly #client: KubeClient;
   readonly #apply: (object: KubeObject, because: string) => Promise<unknown>;
@@ -33,36 +48,75 @@ export class ClusterSecretsKeeper {
     this.#apply = apply;
   }
 
-  /** Gives the certificate by which the operator is known to the agents of the cluster. */
-  async keep(cluster: PostgresCluster, members: readonly MemberName[], signal: AbortSignal): Promise<TlsIdentity> {
-    const key = `${cluster.namespace}/${cluster.name}`;
+  /** Errors: `tls.invalid`, `config.invalid` where a Secret is gone that cannot be made again; `kubernetes.…`. */
+  async keep(cluster: PostgresCluster, members: readonly MemberName[], signal: AbortSignal): Promise<KeptSecrets> {
     const about = `${cluster.uid} ${cluster.generation} ${members.join(' ')}`;
-    const known = this.#kept.get(key);
-    if (known?.about === about && performance.now() < known.until) return known.identity;
+    const known = this.#kept.get(keyOf(cluster));
+    if (known?.about === about && performance.now() < known.until) return known;
     const live = await this.#read(cluster, signal);
-    const secrets = await completeSecrets(
-      cluster,
-      members,
-      readSecrets(
-        cluster.name,
-        cluster.spec.roles.map(({ name }) => name),
-        live,
-      ),
+    const secrets = await this.#complete(cluster, members, live, readAll(cluster, live), signal);
+    const { issuer, bundle } = trustOf(secrets);
+    const ca = secrets.change === null ? secrets.trusted : bundle;
+    const { certificate, key } = await issueCertificate(issuer, { name: OPERATOR.name, hosts: [] });
+    const wanted = new Map(
+      Object.entries(secrets.members).map(([name, pair]) => [name, fingerprint(summarize({ ca, ...pair }))] as const),
     );
+    const isChanging = secrets.change !== null || isDue(cluster, secrets);
+    const kept = { about, until: performance.now() + LOOK_AGAIN_MS, identity: { ca, certificate, key }, wanted, isChanging };
+    this.#kept.set(keyOf(cluster), kept);
+    return kept;
+  }
+
+  /** A step on the way to another authority, where one is wanted; gives what it waits for, null when nothing is under way. */
+  async rotate(
+    cluster: PostgresCluster,
+    members: readonly MemberName[],
+    views: Readonly<Record<MemberName, MemberView>>,
+    signal: AbortSignal,
+  ): Promise<string | null> {
+    const kept = this.#kept.get(keyOf(cluster));
+    if (kept === undefined || !kept.isChanging) return null;
+    const live = await this.#read(cluster, signal);
+    const known = readAll(cluster, live);
+    const { authority, rotation = 0, change = null } = known;
+    if (authority === undefined) return null;
+    const state = { authority, rotation, change };
+    const now = Date.now();
+    const late = members.filter((member) => views[member] === undefined || views[member]?.tls !== kept.wanted.get(member));
+    const step =
+      change === null
+        ? {
+            state: beginChange(state, await createAuthority({ cluster: cluster.name }), cluster.spec.tls.rotation, now),
+            waitingFor: 'stage 1 of 3 of the new authority',
+          }
+        : nextStage(state, late, now);
+    if (step.state === state) return step.waitingFor;
+    await this.#complete(cluster, members, live, { ...known, ...step.state }, signal);
+    // What members are to use from now on is another thing.
+    this.forget(keyOf(cluster));
+    return step.waitingFor;
+  }
+
+  forget(key: string): void {
+    this.#kept.delete(key);
+  }
+
+  async #complete(
+    cluster: PostgresCluster,
+    members: readonly MemberName[],
+    live: readonly KubeObject[],
+    known: KnownSecrets,
+    signal: AbortSignal,
+  ): Promise<ClusterSecrets> {
+    const secrets = await completeSecrets(cluster, members, known);
+    // The authority comes first: what stage it is at decides what the others are to hold.
     for (const object of secretObjects(cluster, secrets)) {
       const found = live.find(({ metadata: { name } }) => name === object.metadata.name);
       // Never over one that somebody else has made meanwhile: what was drawn there is in use.
       if (found === undefined) await this.#client.create(SECRET, cluster.namespace, object, { signal });
       else if (needsApply(found, object)) await this.#apply(object, `Secret ${object.metadata.name} lacks something`);
     }
-    const { certificate, key: privateKey } = await issueCertificate(secrets.authority, { name: OPERATOR.name, hosts: [] });
-    const identity = { ca: secrets.trusted, certificate, key: privateKey };
-    this.#kept.set(key, { about, until: performance.now() + LOOK_AGAIN_MS, identity });
-    return identity;
-  }
-
-  forget(key: string): void {
-    this.#kept.delete(key);
+    return secrets;
   }
 
   async #read({ name, namespace, spec }: PostgresCluster, signal: AbortSignal): Promise<readonly KubeObject[]> {
@@ -79,4 +133,18 @@ export class ClusterSecretsKeeper {
     const found = await Promise.all(wanted.map((one) => this.#client.get(SECRET, namespace, one, { signal })));
     return found.flatMap((secret) => secret ?? []);
   }
+}
+
+function keyOf({ namespace, name }: PostgresCluster): string {
+  return `${namespace}/${name}`;
+}
+
+function readAll({ name, spec }: PostgresCluster, live: readonly KubeObject[]): KnownSecrets {
+  const roles = spec.roles.map((role) => role.name);
+  return readSecrets(name, roles, live);
+}
+
+function isDue({ spec }: PostgresCluster, { rotation, authority }: ClusterSecrets): boolean {
+  const lastsMs = new X509Certificate(authority.certificate).validToDate.getTime() - Date.now();
+  return spec.tls.rotation > rotation || lastsMs < REPLACE_BEFORE_MS;
 }

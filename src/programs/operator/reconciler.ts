@@ -1,6 +1,7 @@
+import { KubeFailure } from '#adapters/kubernetes/failures.ts';
 import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { resourceTypeOf } from '#adapters/kubernetes/resources.ts';
-import type { Action, Plan } from '#core/cluster/action.ts';
+import type { Action, Refusal } from '#core/cluster/action.ts';
 import { clusterStatus, invalidStatus } from '#core/cluster/conditions.ts';
 import { deletionPlan } from '#core/cluster/deletion.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
@@ -15,16 +16,15 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { FINALIZER } from '#domain/kubernetes/operator-layout.ts';
 import { AgentCalls } from './agent-calls.ts';
 import { clusterRecords } from './cluster-records.ts';
-import { ClusterSecretsKeeper } from './cluster-secrets-keeper.ts';
+import { ClusterSecretsKeeper, type KeptSecrets } from './cluster-secrets-keeper.ts';
 import { DeclaredKeeper } from './declared-keeper.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import type { ObjectCache } from './object-cache.ts';
+import { Patience } from './patience.ts';
 import { FIELD_MANAGER, performAction } from './perform-action.ts';
 
-/** While something is under way: agents are asked how far they are, which no watch tells. */
-const BUSY_MS = 3000;
-/** Of a cluster at rest. */
-const CALM_MS = 60_000;
+/** Until what was just asked for is looked at. */
+const SOON_MS = 3000;
 const RESOURCES = resourceTypeOf(POSTGRES_CLUSTER);
 
 export interface ReconcilerOptions {
@@ -41,6 +41,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #secrets: ClusterSecretsKeeper;
   readonly #declared: DeclaredKeeper;
+  readonly #patience = new Patience();
 
   constructor(options: ReconcilerOptions) {
     const { client, signal } = options;
@@ -58,6 +59,7 @@ export class Reconciler {
     if (resource === undefined) {
       this.#secrets.forget(key);
       this.#declared.forget(key);
+      this.#patience.forget(key);
       return null;
     }
     let cluster: PostgresCluster;
@@ -68,7 +70,7 @@ export class Reconciler {
       return this.#refuse(resource, error.message);
     }
     if (resource.metadata.deletionTimestamp !== undefined) return this.#takeAway(key, resource, cluster, objects);
-    if (await this.#keepFinalizer(resource, cluster)) return BUSY_MS;
+    if (await this.#keepFinalizer(resource, cluster)) return SOON_MS;
     return this.#advance(key, resource, cluster, objects);
   }
 
@@ -76,10 +78,20 @@ export class Reconciler {
     const { signal, surroundings, events } = this.#options;
     const { spec, name } = cluster;
     const members = memberNames(cluster, objects);
-    const tls = await this.#secrets.keep(cluster, members, signal);
+    let kept: KeptSecrets;
+    try {
+      kept = await this.#secrets.keep(cluster, members, signal);
+    } catch (error) {
+      if (!(error instanceof MatriarchError) || error instanceof KubeFailure) throw error;
+      await this.#refuse(resource, error.message);
+      return this.#patience.msUntilNext(key, null);
+    }
+    const tls = kept.identity;
     const agents = new AgentCalls(tls, objects);
     const observed: Observed = { objects, views: await agents.views(signal), ...clusterRecords(name, objects) };
-    const next = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
+    const planned = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
+    const rotation = planned.actions.length > 0 ? null : await this.#secrets.rotate(cluster, members, observed.views, signal);
+    const next = { ...planned, waitingFor: planned.waitingFor ?? rotation };
     let failure: unknown;
     try {
       for (const action of next.actions) await this.#perform(key, resource, cluster, agents, action);
@@ -92,11 +104,13 @@ export class Reconciler {
       failure = error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message: (error as Error).message });
     }
-    for (const { field, message } of next.refused)
+    const refused = [...next.refused, ...refusalOf(failure)];
+    for (const { field, message } of refused)
       events.tell(resource, { type: 'Warning', reason: 'Refused', message: `${field}: ${message}` });
-    await this.#tellStatus(resource, clusterStatus(cluster, observed, next, statusOf(resource), new Date().toISOString()));
+    const status = clusterStatus(cluster, observed, { ...next, refused }, statusOf(resource), new Date().toISOString());
+    await this.#tellStatus(resource, status);
     if (failure !== undefined) throw failure;
-    return isBusy(next) ? BUSY_MS : CALM_MS;
+    return this.#patience.msUntilNext(key, next.actions[0]?.because ?? next.waitingFor);
   }
 
   async #perform(key: string, resource: KubeObject, cluster: PostgresCluster, agents: AgentCalls, action: Action): Promise<void> {
@@ -123,7 +137,7 @@ export class Reconciler {
     // No agent is asked for anything any more.
     const agents = new AgentCalls({ ca: '', certificate: '', key: '' }, []);
     for (const action of actions) await this.#perform(key, resource, cluster, agents, action);
-    if (actions.length > 0 || waitingFor !== null) return BUSY_MS;
+    if (actions.length > 0 || waitingFor !== null) return SOON_MS;
     await this.#setFinalizers(
       resource,
       finalizers.filter((one) => one !== FINALIZER),
@@ -187,8 +201,10 @@ export class Reconciler {
   }
 }
 
-function isBusy({ actions, waitingFor }: Plan): boolean {
-  return actions.length > 0 || waitingFor !== null;
+/** What the API server refuses in the objects of a cluster comes from its resource. */
+function refusalOf(failure: unknown): readonly Refusal[] {
+  if (!(failure instanceof KubeFailure) || failure.code !== 'kubernetes.refused') return [];
+  return [{ field: 'spec', message: failure.message }];
 }
 
 function statusOf({ status }: KubeObject): Partial<PostgresClusterStatus> {

@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { EtcdMember } from '../../store/etcd/testing/etcd-member.ts';
 import { freePorts } from '../../store/etcd/testing/free-ports.ts';
 import { createAuthority, issueCertificate } from '../../tls/authority.ts';
@@ -127,6 +128,26 @@ export class ApiServer {
     await client.create(NAMESPACES, undefined, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
     client.close();
     return name;
+  }
+
+  /** Resolves when the server holds objects of that kind. */
+  async define(definition: KubeObject): Promise<void> {
+    const client = this.client();
+    const type = { group: 'apiextensions.k8s.io', version: 'v1', plural: 'customresourcedefinitions', namespaced: false };
+    await client.apply(type, undefined, definition, { fieldManager: 'test' });
+    const { group, names, versions } = definition.spec as {
+      readonly group: string;
+      readonly names: { readonly plural: string };
+      readonly versions: readonly { readonly name: string }[];
+    };
+    const defined = { group, version: versions[0]?.name ?? '', plural: names.plural, namespaced: true };
+    const isServed = () =>
+      client.list(defined, undefined).then(
+        () => true,
+        () => false,
+      );
+    while (!(await isServed())) await pause(READY_PAUSE_MS);
+    client.close();
   }
 
   /** As the server would issue it for a service account; it expires after so many seconds. */

@@ -62,7 +62,7 @@ async function prepareStart(context: JobContext, as: 'primary' | 'standby', upst
   if (as === 'primary') await rm(join(layout.dataDir, 'standby.signal'), { force: true });
   else await files.write(join(layout.dataDir, 'standby.signal'), '');
   await syncFolder(layout.dataDir);
-  await files.writeIfChanged(layout.accessFile, accessRules(context.memory.secrets, as === 'standby', context.memory.certified));
+  await files.writeIfChanged(layout.accessFile, accessRules(context.memory, as === 'standby'));
   if (upstream === null) await files.write(layout.passfile, NO_PASSWORDS);
   else await writePassfile(context);
   await context.role.write({ sync: NOBODY, clusterName: context.incarnation, ...upstreamSettings(context, upstream) });

@@ -36,6 +36,8 @@ export class ModelCluster {
   readonly disrupted: string[] = [];
   primary: string | undefined;
   epoch = 0;
+  /** What PostgreSQL says of the parameters in its files. */
+  refusedParameters: Readonly<Record<string, string>> = {};
   readonly #name: string;
   #generation = 0;
 
@@ -199,6 +201,8 @@ export class ModelCluster {
       state: startsIn > 0 ? 'starting' : primary ? 'primary' : 'streaming',
       lagBytes: primary || startsIn > 0 ? null : ordinalOf(this.#name, name) === undefined ? 0 : 16,
       parameters: Object.fromEntries(Object.keys(ORDERED_PARAMETERS).map((one) => [one, Number(inForce[one])])),
+      tls: '',
+      refusedParameters: this.refusedParameters,
       pendingRestart: Object.keys(files).filter((one) => files[one] !== inForce[one]),
     };
   }

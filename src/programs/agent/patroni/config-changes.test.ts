@@ -148,7 +148,7 @@ test('PUT takes back what it does not name, but neither the durability nor what 
     ...CONFIG,
     timings: { ...CONFIG.timings, leaseMs: 25_000 },
     maximumLagOnFailoverBytes: 2 ** 20,
-    postgresql: { parameters: { work_mem: '1MB' } },
+    postgresql: { parameters: { work_mem: '1MB' }, hba: CONFIG.postgresql.hba },
   });
 });
 

@@ -64,7 +64,7 @@ export function patchConfig(config: ClusterConfig, patch: unknown): unknown {
 export function replaceConfig(config: ClusterConfig, document: unknown): unknown {
   const given = readTree(document, 'the body');
   const absent = { ttl: null, maximum_lag_on_failover: null, maximum_lag_on_syncnode: null, pause: null };
-  const base = { ...config, postgresql: { parameters: {} } };
+  const base = { ...config, postgresql: { ...config.postgresql, parameters: {} } };
   return change(base, { ...absent, ...given });
 }
 
@@ -81,7 +81,10 @@ function change(config: ClusterConfig, patch: Tree): unknown {
     ),
     maximumLagOnFailoverBytes: changed(config.maximumLagOnFailoverBytes, patch.maximum_lag_on_failover, size),
     paused: changed(config.paused, patch.pause, (value) => flag(value, 'pause')),
-    postgresql: { parameters: parametersOf(config, patch.postgresql === null ? null : postgresql.parameters) },
+    postgresql: {
+      ...config.postgresql,
+      parameters: parametersOf(config, patch.postgresql === null ? null : postgresql.parameters),
+    },
   };
 }
 

@@ -353,7 +353,7 @@ describe('Other calls', () => {
     await open();
     await store.put('config', { postgresql: { parameters: { work_mem: '1MB' } } });
     expect(await post('/reload')).toEqual([202, 'reload scheduled']);
-    await expect.poll(() => reloads).toEqual([{ work_mem: '1MB' }, 'reload']);
+    await expect.poll(() => reloads, { timeout: 20_000 }).toEqual([{ work_mem: '1MB' }, 'reload']);
   });
 
   test('/reinitialize begins on a standby with a leader, and nowhere else', async () => {
