@@ -141,7 +141,11 @@ test('what a resource asks for no more is taken away', () => {
 test('a Service that a person made of the proxies stays, though it has got their labels', () => {
   const model = settled({});
   const { labels } = model.objects.get('Deployment/main-proxy')?.metadata ?? {};
-  const exposed = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'outside', ...(labels === undefined ? {} : { labels }) } };
+  const exposed = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'outside', ...(labels === undefined ? {} : { labels }) },
+  };
   model.objects.set('Service/outside', exposed);
   settle(model, { proxy: { replicas: 1 } });
   expect(model.objects.get('Service/outside')).toBe(exposed);

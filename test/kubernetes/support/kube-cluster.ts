@@ -199,12 +199,12 @@ export class KubeCluster {
     for (;;) {
       const found = await look().catch(() => undefined);
       if (found !== undefined) return found;
-      if (performance.now() > deadline) throw new Error(`waited in vain: ${what}\n${await this.#describe()}`);
+      if (performance.now() > deadline) throw new Error(`waited in vain: ${what}\n${await this.describe()}`);
       await sleep(LOOK_EVERY_MS);
     }
   }
 
-  async #describe(): Promise<string> {
+  protected async describe(): Promise<string> {
     const pods = await this.kubectl('get', 'pods', '-o', 'wide', '-L', 'matriarch.dev/role').catch(String);
     return `${pods}\n${JSON.stringify(await this.status().catch(String), null, 1)}`;
   }
