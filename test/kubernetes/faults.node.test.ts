@@ -56,14 +56,8 @@ describe('A cluster on Kubernetes, without an operator', () => {
   test('has a primary and standbys that stream, each behind its Service and under its own name', async () => {
     expect(await cluster.query('select from pg_stat_replication')).toHaveLength(2);
     const primary = await cluster.primary();
-    const ask = (host: string, sql: string) =>
-      cluster.exec(
-        standbyOf(primary),
-        'sh',
-        '-c',
-        `PGUSER=$(cat /etc/matriarch/secrets/superuser/username) PGPASSWORD=$(cat /etc/matriarch/secrets/superuser/password) psql -h ${host} -d postgres -Atc "${sql}"`,
-      );
-    const recovering = async (host: string) => (await ask(host, 'select pg_is_in_recovery()')).trim() === 't';
+    const ask = (host: string, sql: string) => cluster.psql(standbyOf(primary), sql, host);
+    const recovering = async (host: string) => (await ask(host, 'select pg_is_in_recovery()')) === 't\n';
     expect(await recovering('db')).toBe(false);
     expect(await recovering('db-primary')).toBe(false);
     expect(await recovering('db-replica')).toBe(true);

@@ -31,4 +31,6 @@ export interface Plan {
   /** What the plan waits for before it goes on; null when nothing is left to do after `actions`. */
   readonly waitingFor: string | null;
   readonly refused: readonly Refusal[];
+  /** Why the last attempt at it failed; it is repeated. */
+  readonly failed?: string | undefined;
 }

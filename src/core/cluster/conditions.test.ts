@@ -64,6 +64,26 @@ test('what is refused is said with its field', () => {
   });
 });
 
+test('what fails is said until it works', () => {
+  const model = new ModelCluster('main');
+  run(model, {}, 10);
+  const observed = model.observe();
+  const cluster = clusterOf({});
+  const next = plan(cluster, SURROUNDINGS, observed);
+  const status = clusterStatus(
+    cluster,
+    observed,
+    { ...next, failed: 'Secret app: `password` is missing' },
+    {},
+    '2026-01-01T00:00:00Z',
+  );
+  expect(status.conditions.find(({ type }) => type === 'Progressing')).toMatchObject({
+    status: 'True',
+    reason: 'Failed',
+    message: 'Secret app: `password` is missing',
+  });
+});
+
 test('of an invalid resource only that is said, and the rest is kept', () => {
   const before = run(new ModelCluster('main'), {}, 10)({}, '2026-01-01T00:00:00Z');
   const status = invalidStatus('spec.timings: …', 2, before, '2026-01-02T00:00:00Z');

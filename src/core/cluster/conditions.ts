@@ -48,14 +48,23 @@ export function clusterStatus(
 }
 
 /** Of a resource that cannot be read as one: only that is said, and what is there runs on. */
-export function invalidStatus(
-  message: string,
+export function invalidStatus(message: string, generation: number, before: Partial<PostgresClusterStatus>, now: string) {
+  return oneVerdict({ Accepted: { status: 'False', reason: 'Invalid', message } }, generation, before, now);
+}
+
+/** When nothing could be looked at. */
+export function failedStatus(message: string, generation: number, before: Partial<PostgresClusterStatus>, now: string) {
+  return oneVerdict({ Progressing: { status: 'True', reason: 'Failed', message } }, generation, before, now);
+}
+
+/** The rest stays as it was said. */
+function oneVerdict(
+  verdicts: Partial<Readonly<Record<Condition['type'], Verdict>>>,
   generation: number,
   before: Partial<PostgresClusterStatus>,
   now: string,
 ): PostgresClusterStatus {
-  const verdicts = { Accepted: { status: 'False', reason: 'Invalid', message } } as const;
-  const kept = (before.conditions ?? []).filter(({ type }) => type !== 'Accepted');
+  const kept = (before.conditions ?? []).filter(({ type }) => !(type in verdicts));
   return {
     instances: 0,
     readyInstances: 0,
@@ -86,8 +95,9 @@ function readiness(members: readonly MemberFacts[], how: string): Verdict {
   return { status: 'False', reason: 'NoPrimary', message: `nobody leads: ${how}` };
 }
 
-function progress({ spec }: PostgresCluster, { actions, waitingFor }: Plan): Verdict {
+function progress({ spec }: PostgresCluster, { actions, waitingFor, failed }: Plan): Verdict {
   const [first] = actions;
+  if (failed !== undefined) return { status: 'True', reason: 'Failed', message: failed };
   if (first === undefined && waitingFor === null)
     return { status: 'False', reason: 'Stable', message: 'everything is as declared' };
   if (spec.paused) return { status: 'False', reason: 'Paused', message: waitingFor ?? 'paused' };

@@ -1,7 +1,8 @@
 import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { resourceTypeOf } from '#adapters/kubernetes/resources.ts';
+import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Action, Plan } from '#core/cluster/action.ts';
-import { clusterStatus, invalidStatus } from '#core/cluster/conditions.ts';
+import { clusterStatus, failedStatus, invalidStatus } from '#core/cluster/conditions.ts';
 import { deletionPlan } from '#core/cluster/deletion.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
 import type { Observed } from '#core/cluster/observed.ts';
@@ -76,11 +77,21 @@ export class Reconciler {
     const { signal, surroundings, events } = this.#options;
     const { spec, name } = cluster;
     const members = memberNames(cluster, objects);
-    const tls = await this.#secrets.keep(cluster, members, signal);
+    const records = clusterRecords(name, objects);
+    let tls: TlsIdentity;
+    try {
+      tls = await this.#secrets.keep(cluster, members, records.leader !== null, signal);
+    } catch (error) {
+      const { message } = error as Error;
+      events.tell(resource, { type: 'Warning', reason: 'Failed', message });
+      await this.#tellStatus(resource, failedStatus(message, cluster.generation, statusOf(resource), new Date().toISOString()));
+      throw error;
+    }
     const agents = new AgentCalls(tls, objects);
-    const observed: Observed = { objects, views: await agents.views(signal), ...clusterRecords(name, objects) };
+    const observed: Observed = { objects, views: await agents.views(signal), ...records };
+    if (members.some((member) => !(member in observed.views))) this.#secrets.doubt(key);
     const next = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
-    let failure: unknown;
+    let failure: Error | undefined;
     try {
       for (const action of next.actions) await this.#perform(key, resource, cluster, agents, action);
       const primary = Object.entries(observed.views).find(([, { state }]) => state === 'primary')?.[0];
@@ -89,12 +100,13 @@ export class Reconciler {
         for (const message of await this.#declared.keep(cluster, primary, objects, tls, signal))
           events.tell(resource, { type: 'Normal', reason: 'Declared', message });
     } catch (error) {
-      failure = error;
+      failure = error as Error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message: (error as Error).message });
     }
     for (const { field, message } of next.refused)
       events.tell(resource, { type: 'Warning', reason: 'Refused', message: `${field}: ${message}` });
-    await this.#tellStatus(resource, clusterStatus(cluster, observed, next, statusOf(resource), new Date().toISOString()));
+    const told = failure === undefined ? next : { ...next, failed: failure.message };
+    await this.#tellStatus(resource, clusterStatus(cluster, observed, told, statusOf(resource), new Date().toISOString()));
     if (failure !== undefined) throw failure;
     return isBusy(next) ? BUSY_MS : CALM_MS;
   }

@@ -12,7 +12,12 @@ const DIRECT_STATEMENT_MS = 1000;
 const NODE_PORT = ['--type=NodePort', '--port=5432', '--target-port=postgresql'] as const;
 
 interface Pod {
-  readonly metadata: { readonly name: string; readonly uid: string; readonly labels: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly creationTimestamp: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
   readonly status: {
     readonly phase: string;
     readonly podIP?: string;
@@ -99,23 +104,28 @@ export class KubeCluster {
   }
 
   async query<Row extends object>(text: string): Promise<readonly Row[]> {
-    return this.#asClient(async (client) => (await client.query<Row & Record<string, unknown>>(text)).rows);
+    return asClient(this.#proxyUrl, (client) => rows<Row>(client, text));
+  }
+
+  /** As a declared role, by the password of its Secret. */
+  async as<Row extends object>(role: string, database: string, text: string): Promise<readonly Row[]> {
+    const { data } = await this.get('secret', `${this.name}-role-${role}`);
+    const url = new URL(this.#proxyUrl);
+    [url.username, url.password] = [role, encodeURIComponent(Buffer.from(data.password, 'base64').toString())];
+    url.pathname = `/${database}`;
+    return asClient(url.href, (client) => rows<Row>(client, text));
   }
 
   /** Acknowledged numbers that are gone: must be none. */
   missing(writer: NumberedWriter): Promise<readonly number[]> {
-    return this.#asClient((client) => writer.missing(client));
+    return asClient(this.#proxyUrl, (client) => writer.missing(client));
   }
 
-  async #asClient<T>(use: (client: Client) => Promise<T>): Promise<T> {
-    const client = new Client({ connectionString: this.#proxyUrl, connectionTimeoutMillis: CONNECT_MS });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return await use(client);
-    } finally {
-      await client.end();
-    }
+  /** As the superuser, in the container of a member; by default at its own server. */
+  psql(member: string, sql: string, host = 'localhost'): Promise<string> {
+    const login = (key: string) => `"$(cat /etc/matriarch/secrets/superuser/${key})"`;
+    const command = `PGUSER=${login('username')} PGPASSWORD=${login('password')} exec psql -h ${host} -d postgres -Atc "$1"`;
+    return this.exec(member, 'sh', '-c', command, 'sh', sql);
   }
 
   async pods(): Promise<readonly Pod[]> {
@@ -174,9 +184,8 @@ export class KubeCluster {
     await kubectl(['create', '-f', '-'], { input: JSON.stringify({ ...rest, metadata: { name, namespace, labels } }) });
   }
 
-  async setPassword(password: string): Promise<void> {
-    const patch = JSON.stringify({ stringData: { password } });
-    await this.kubectl('patch', `secret/${this.name}-superuser`, '--type=merge', '-p', patch);
+  async setPassword(password: string, secret = `${this.name}-superuser`): Promise<void> {
+    await this.kubectl('patch', 'secret', secret, '--type=merge', '-p', JSON.stringify({ stringData: { password } }));
     await this.findUrls();
   }
 
@@ -216,4 +225,19 @@ export class KubeCluster {
 
 function isReady({ status }: Pod): boolean {
   return status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
+}
+
+async function asClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function rows<Row extends object>(client: Client, text: string): Promise<readonly Row[]> {
+  return (await client.query<Row & Record<string, unknown>>(text)).rows;
 }

@@ -27,6 +27,12 @@ export class OperatedCluster extends KubeCluster {
     if (typeof spec.instances === 'number') this.instances = spec.instances;
   }
 
+  /** By its `/scale`, as `kubectl scale` and autoscalers do it. */
+  async scale(instances: number): Promise<void> {
+    await this.kubectl('scale', 'pgc', this.name, `--replicas=${instances}`);
+    this.instances = instances;
+  }
+
   async resource(): Promise<{ readonly metadata: { readonly generation: number }; readonly status?: PostgresClusterStatus }> {
     return this.get('pgc', this.name);
   }
