@@ -129,10 +129,12 @@ function acceptance({ refused }: Plan): Verdict {
   return { status: 'False', reason: 'Refused', message: refused.map(({ field, message }) => `${field}: ${message}`).join('\n') };
 }
 
-function howTheyAre(members: readonly MemberFacts[], { objects }: Observed): string {
+function howTheyAre(members: readonly MemberFacts[], { objects, waiting }: Observed): string {
   const one = ({ name, view, ending }: MemberFacts) => {
     if (ending) return `${name} ends`;
     if (view !== undefined) return `${name} ${view.state}`;
+    const why = waiting?.[name];
+    if (why !== undefined) return `${name} waits: ${why}`;
     const pod = find(objects, 'Pod', name);
     return `${name} ${(pod === undefined ? undefined : podTrouble(pod, objects)) ?? 'does not answer'}`;
   };

@@ -88,7 +88,7 @@ export class Reconciler {
       throw error;
     }
     const agents = new AgentCalls(tls, objects);
-    const observed: Observed = { objects, views: await agents.views(signal), ...records };
+    const observed: Observed = { objects, ...(await agents.look(signal)), ...records };
     if (members.some((member) => !(member in observed.views))) this.#secrets.doubt(key);
     const next = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
     let failure: Error | undefined;
