@@ -113,6 +113,7 @@ const REASONS = {
   restartServer: 'Restarting',
   replacePod: 'Restarting',
   forget: 'Scaling',
+  nudge: 'Configuring',
 } as const;
 
 function degradation({ spec }: PostgresCluster, well: number, how: string): Verdict {

@@ -6,6 +6,7 @@ import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
 import { find, isWell, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
+import { nudges } from './nudge.ts';
 import type { Observed } from './observed.ts';
 import { parameterStep } from './ordered-parameters.ts';
 import { scaleStep } from './scale-step.ts';
@@ -55,7 +56,7 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   ];
   const superfluous = leftovers(cluster, wanted, objects);
   return {
-    actions: [...actions, ...superfluous],
+    actions: [...actions, ...superfluous, ...nudges(name, objects)],
     waitingFor: disruption.waitingFor ?? scale.waitingFor,
     refused: storage.refused,
   };
