@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { LABEL } from '#domain/kubernetes/labels.ts';
 import { NumberedWriter } from '../../support/numbered-writer.ts';
+import { read } from './api.ts';
 import { kubectl } from './kubectl.ts';
 
 /** Of a crowded machine: a pod takes half a minute to go, and as long to come. */
 const HEAL_MS = 180_000;
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 1000;
 const CONNECT_MS = 10_000;
 const DIRECT_STATEMENT_MS = 1000;
 const NODE_PORT = ['--type=NodePort', '--port=5432', '--target-port=postgresql'] as const;
@@ -16,6 +18,7 @@ interface Pod {
     readonly name: string;
     readonly uid: string;
     readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
     readonly labels: Readonly<Record<string, string>>;
   };
   readonly status: {
@@ -28,7 +31,7 @@ interface Pod {
 
 interface Status {
   readonly leader: string | null;
-  readonly members: readonly { readonly name: string; readonly state: string }[];
+  readonly epoch: number | null;
 }
 
 /** A cluster in a namespace of its own, which somebody else fills. Clients come in from outside, by a port of the node. */
@@ -129,25 +132,14 @@ export class KubeCluster {
   }
 
   async pods(): Promise<readonly Pod[]> {
-    const selector = `matriarch.dev/cluster=${this.name},matriarch.dev/component=postgresql`;
-    return (await this.get('pods', '-l', selector)).items;
+    const labelSelector = `${LABEL.cluster}=${this.name},${LABEL.component}=postgresql`;
+    const path = `/api/v1/namespaces/${this.namespace}/pods?${new URLSearchParams({ labelSelector })}`;
+    return ((await read(path)) as { items: readonly Pod[] }).items;
   }
 
+  /** As the labels have it. */
   async primary(): Promise<string> {
-    const { leader } = await this.until('there is a leader', async () => {
-      const status = await this.status();
-      return status?.leader == null ? undefined : status;
-    });
-    return String(leader);
-  }
-
-  /** As the first member that can be asked has it. */
-  async status(): Promise<Status | undefined> {
-    for (const { metadata } of await this.pods()) {
-      const status = await this.statusOf(metadata.name);
-      if (status !== undefined) return status;
-    }
-    return undefined;
+    return this.until('there is a primary', async () => (await this.pods()).find(isPrimary)?.metadata.name);
   }
 
   async statusOf(member: string): Promise<Status | undefined> {
@@ -155,13 +147,11 @@ export class KubeCluster {
     return text === '' ? undefined : (JSON.parse(text) as Status);
   }
 
-  /** Resolves when somebody else than `member` leads, as the others see it. */
+  /** Resolves when another pod than `member` is labelled as the primary. */
   async ledByAnother(member: string): Promise<void> {
-    await this.until(`somebody else than ${member} leads`, async () => {
-      const others = (await this.pods()).map(({ metadata }) => metadata.name).filter((name) => name !== member);
-      const seen = await Promise.all(others.map((name) => this.statusOf(name)));
-      return seen.some((status) => status?.leader != null && status.leader !== member) ? true : undefined;
-    });
+    await this.until(`somebody else than ${member} leads`, async () =>
+      (await this.pods()).some((pod) => isPrimary(pod) && pod.metadata.name !== member) ? true : undefined,
+    );
   }
 
   async switchTo(member: string): Promise<void> {
@@ -194,12 +184,10 @@ export class KubeCluster {
     await this.until('every member is in its place', async () => {
       const pods = await this.pods();
       if (pods.length !== this.instances || !pods.every(isReady)) return undefined;
-      const status = await this.status();
-      const places = status?.members.filter(({ state }) => state === 'streaming' || state === 'primary');
-      if (status === undefined || places?.length !== this.instances) return undefined;
-      const role = ({ name, labels }: Pod['metadata']) =>
-        labels['matriarch.dev/role'] === (name === status.leader ? 'primary' : 'replica');
-      return pods.every(({ metadata }) => role(metadata)) ? true : undefined;
+      // A replica that does not stream is not ready.
+      const roles = pods.map(({ metadata }) => metadata.labels[LABEL.role]);
+      const inPlace = roles.filter((role) => role === 'primary').length === 1 && roles.every((role) => role !== undefined);
+      return inPlace ? true : undefined;
     });
   }
 
@@ -215,7 +203,8 @@ export class KubeCluster {
 
   protected async describe(): Promise<string> {
     const pods = await this.kubectl('get', 'pods', '-o', 'wide', '-L', 'matriarch.dev/role').catch(String);
-    return `${pods}\n${JSON.stringify(await this.status().catch(String), null, 1)}`;
+    const status = await this.exec(`${this.name}-0`, 'matriarch', 'status').catch(String);
+    return `${pods}\n${status}`;
   }
 
   async destroy(): Promise<void> {
@@ -223,7 +212,12 @@ export class KubeCluster {
   }
 }
 
-function isReady({ status }: Pod): boolean {
+function isPrimary({ metadata }: Pod): boolean {
+  return metadata.labels[LABEL.role] === 'primary' && metadata.deletionTimestamp === undefined;
+}
+
+function isReady({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
   return status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
 }
 

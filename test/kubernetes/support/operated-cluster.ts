@@ -1,9 +1,14 @@
 import { POSTGRES_CLUSTER } from '#domain/config/postgres-cluster.ts';
 import type { PostgresClusterStatus } from '#domain/config/postgres-cluster-status.ts';
+import { read } from './api.ts';
 import { KubeCluster } from './kube-cluster.ts';
 import { operatorLog } from './operator-install.ts';
 
 type Spec = Readonly<Record<string, unknown>>;
+interface Resource {
+  readonly metadata: { readonly generation: number };
+  readonly status?: PostgresClusterStatus;
+}
 type Condition = PostgresClusterStatus['conditions'][number];
 
 /** A cluster by its resource, which the operator looks after. */
@@ -33,8 +38,9 @@ export class OperatedCluster extends KubeCluster {
     this.instances = instances;
   }
 
-  async resource(): Promise<{ readonly metadata: { readonly generation: number }; readonly status?: PostgresClusterStatus }> {
-    return this.get('pgc', this.name);
+  async resource(): Promise<Resource> {
+    const { apiVersion, plural } = POSTGRES_CLUSTER;
+    return (await read(`/apis/${apiVersion}/namespaces/${this.namespace}/${plural}/${this.name}`)) as Resource;
   }
 
   async condition(type: Condition['type']): Promise<Condition | undefined> {
