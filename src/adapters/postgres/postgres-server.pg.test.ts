@@ -290,6 +290,7 @@ test('parameters of the cluster are reloaded, and those that need a restart are 
 });
 
 test('a parameter that PostgreSQL does not take is told with its reason, and one that waits for a restart is none', async () => {
+  await single.do({ kind: 'startPrimary' });
   const { parameters } = single.options;
   await single.server.updateParameters({ ...parameters, work_mem: 'lots', max_connections: '34', no_such: '1' });
   await eventually(async () => {

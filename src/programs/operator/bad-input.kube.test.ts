@@ -96,7 +96,6 @@ test('what the API server cannot tell becomes a condition; nothing of it is writ
     await bench.client.create(CLUSTERS, namespace, cluster(`bad-${index}`, spec));
   for (const [index, [text]] of CONDITION.entries()) {
     await until(async () => (await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.status === 'False');
-    console.log(index);
     expect((await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.message).toContain(text);
   }
   const told = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
