@@ -11,7 +11,7 @@ export function isExpressible(name: string): boolean {
   return EXPRESSIBLE.test(name);
 }
 
-export type AccessParts = Pick<ServerMemory, 'secrets' | 'certified' | 'hba'>;
+type AccessParts = Pick<ServerMemory, 'secrets' | 'certified' | 'hba'>;
 
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KubeFailure } from '#adapters/kubernetes/failures.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
-import { CLUSTERS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
+import { CROWDED_MS, CLUSTERS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
 
 let bench: OperatorBench;
 beforeAll(async () => {
   bench = await OperatorBench.start();
-});
+}, CROWDED_MS);
 afterAll(() => bench?.close());
 
 const parameters = (values: object) => ({ postgresql: { parameters: values } });
@@ -108,7 +108,7 @@ test('what the API server cannot tell becomes a condition; nothing of it is writ
   await until(async () => (await bench.conditionOf(namespace, 'last', 'Progressing'))?.reason === 'Waiting');
   const after = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
   expect(after).toBe(told);
-});
+}, CROWDED_MS);
 
 test('a resource that was refused is a cluster as soon as it is mended', async () => {
   const namespace = await bench.api.createNamespace();
@@ -118,7 +118,7 @@ test('a resource that was refused is a cluster as soon as it is mended', async (
   await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { spec: parameters({ max_connections: 50 }) });
   await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
   await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
-});
+}, CROWDED_MS);
 
 test('a Secret that somebody deletes is made again', async () => {
   const namespace = await bench.api.createNamespace();
@@ -130,4 +130,4 @@ test('a Secret that somebody deletes is made again', async () => {
   for (const name of gone) await bench.client.delete(SECRETS, namespace, name);
   bench.startOperator(namespace);
   for (const name of gone) await until(async () => (await bench.client.get(SECRETS, namespace, name)) !== undefined);
-});
+}, CROWDED_MS);

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LEASES } from '#adapters/kubernetes/resources.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
-import { CLUSTERS, cluster, OperatorBench, SECRETS, SERVICES, SETS, until } from './testing/operator-bench.ts';
+import { CROWDED_MS, CLUSTERS, cluster, OperatorBench, SECRETS, SERVICES, SETS, until } from './testing/operator-bench.ts';
 
 let bench: OperatorBench;
 beforeAll(async () => {
   bench = await OperatorBench.start();
-});
+}, CROWDED_MS);
 afterAll(() => bench?.close());
 
 test('a resource becomes a cluster, its edit follows, and at rest nothing is written', async () => {
@@ -50,7 +50,7 @@ test('a resource becomes a cluster, its edit follows, and at rest nothing is wri
   const { data: later } = ((await bench.client.get(SECRETS, namespace, 'main-superuser')) ?? {}) as { data?: unknown };
   expect(later).toEqual(data);
   expect((await bench.client.get(CLUSTERS, namespace, 'main'))?.metadata.generation).toBe(before?.metadata.generation);
-});
+}, CROWDED_MS);
 
 test('what cannot be had is a condition, and what is there stays', async () => {
   const namespace = await bench.api.createNamespace();
@@ -63,7 +63,7 @@ test('what cannot be had is a condition, and what is there stays', async () => {
   await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'False');
   expect(String((await bench.conditionOf(namespace, 'main', 'Accepted'))?.message)).toContain('synchronous_commit');
   expect(await bench.replicasOf(namespace, 'main')).toBe(3);
-});
+}, CROWDED_MS);
 
 test('deletionPolicy: delete takes the Secrets along, keep leaves them', async () => {
   const namespace = await bench.api.createNamespace();
@@ -83,7 +83,7 @@ test('deletionPolicy: delete takes the Secrets along, keep leaves them', async (
   expect(await bench.client.get(SETS, namespace, 'delete')).toBeUndefined();
   expect(await bench.client.get(SECRETS, namespace, 'delete-superuser')).toBeUndefined();
   expect(await bench.client.get(SECRETS, namespace, 'keep-superuser')).toBeDefined();
-});
+}, CROWDED_MS);
 
 test('of two operators one works, and the other goes on when it ends', async () => {
   const namespace = await bench.api.createNamespace();
@@ -101,4 +101,4 @@ test('of two operators one works, and the other goes on when it ends', async () 
   await bench.client.create(CLUSTERS, namespace, cluster('two'));
   await until(async () => (await bench.replicasOf(namespace, 'two')) === 3);
   expect(await holder()).not.toBe(before);
-});
+}, CROWDED_MS);

@@ -2,13 +2,13 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { PODS } from '#adapters/kubernetes/resources.ts';
 import { certificatesOf } from '#adapters/tls/check-identity.ts';
 import { LABEL } from '#domain/kubernetes/labels.ts';
-import { CLUSTERS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
+import { CROWDED_MS, CLUSTERS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
 import { StandingInAgent } from './testing/standing-in-agent.ts';
 
 let bench: OperatorBench;
 beforeAll(async () => {
   bench = await OperatorBench.start();
-});
+}, CROWDED_MS);
 afterAll(() => bench?.close());
 
 async function secret(namespace: string, name: string): Promise<Readonly<Record<string, string>>> {
@@ -82,7 +82,7 @@ test('a new authority comes in stages: nobody is asked to trust what it has not 
   const ended = await secret(namespace, 'main-authority');
   expect([ended['ca.crt'], ended.rotation, ended['next-ca.key']]).toEqual([alone.ca, '1', undefined]);
   await until(async () => (await bench.conditionOf(namespace, 'main', 'Ready'))?.status === 'True');
-});
+}, CROWDED_MS);
 
 test('a lost authority is not drawn anew: the resource says what to do, and what is there stays', async () => {
   const namespace = await bench.api.createNamespace();
@@ -102,4 +102,4 @@ test('a lost authority is not drawn anew: the resource says what to do, and what
   await bench.client.create(SECRETS, namespace, { ...kept, apiVersion: 'v1', kind: 'Secret', metadata });
   await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { metadata: { annotations: { mended: 'yes' } } });
   await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
-});
+}, CROWDED_MS);
