@@ -82,15 +82,9 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
           timeoutSeconds: 3,
           failureThreshold: 2,
         }),
-        volumeMounts: [
-          ...COMMON_MOUNTS,
-          ...(own === undefined ? [] : [mount('client-tls', CLIENT_TLS_DIR, true)]),
-        ],
+        volumeMounts: [...COMMON_MOUNTS, ...(own === undefined ? [] : [mount('client-tls', CLIENT_TLS_DIR, true)])],
       },
     ],
-    volumes: [
-      ...commonVolumes(cluster, names.proxyTlsSecret),
-      ...(own === undefined ? [] : [secretVolume('client-tls', own)]),
-    ],
+    volumes: [...commonVolumes(cluster, names.proxyTlsSecret), ...(own === undefined ? [] : [secretVolume('client-tls', own)])],
   };
 }
