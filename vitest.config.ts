@@ -19,6 +19,10 @@ export default defineConfig({
           name: 'pure',
           include: ['**/*.test.ts'],
           exclude: [...exclude, '**/*.{pg,cluster,etcd,machines,kube,node}.test.ts'],
+          // Some start processes, which a crowded machine takes its time for.
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
@@ -29,6 +33,7 @@ export default defineConfig({
           exclude: [...exclude, 'test/proxy/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },

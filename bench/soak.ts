@@ -1,4 +1,5 @@
 import { runSoak } from '../test/soak/run-soak.ts';
+import { describeHoldings } from '../test/soak/soak-holdings.ts';
 import type { IntermediaryName } from '../test/support/intermediaries/intermediary.ts';
 
 export interface SoakBenchOptions {
@@ -29,6 +30,7 @@ export async function benchSoak(options: SoakBenchOptions): Promise<number> {
   });
   if (json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
   for (const [what, count] of Object.entries(report.counts)) print(`  ${what.padEnd(32)}${String(count).padStart(10)}`);
+  for (const [when, held] of Object.entries(report.holdings)) print(`${when.padEnd(14)}${describeHoldings(held)}`);
   print(`memory of the proxy: ${report.highestMb.toFixed(0)} MB at most (limit ${maxResidentMb})`);
   for (const violation of report.violations) print(`VIOLATION, seed ${seed}: ${violation}`);
   if (report.violations.length === 0) print('Nobody saw what it must not see.');

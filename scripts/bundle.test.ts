@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,6 +22,18 @@ const scripts = () => readdirSync(lib()).filter((name) => name.endsWith('.js'));
 test('a bundle runs without the sources', { timeout: 60_000 }, async () => {
   const { stdout } = await run(process.execPath, [join(lib(), 'cli-main.js'), '--version']);
   expect(stdout.trim()).toBe(VERSION);
+});
+
+test('a bundle has the libraries that are loaded on demand: certificates are made, a kubeconfig is read', {
+  timeout: 60_000,
+}, async () => {
+  const out = join(folder, 'manifests');
+  await run(process.execPath, [join(lib(), 'cli-main.js'), 'manifests', 'db', '--out', out]);
+  expect(readFileSync(join(out, 'authority/secret.yaml'), 'utf8')).toContain('ca.key');
+  const kubeconfig = join(folder, 'kubeconfig');
+  writeFileSync(kubeconfig, 'apiVersion: v1\n');
+  const started = run(process.execPath, [join(lib(), 'cli-main.js'), 'operator', '--kubeconfig', kubeconfig]);
+  await expect(started).rejects.toMatchObject({ stderr: expect.stringContaining('names no current context') });
 });
 
 test('every program that another one starts is in it, by the name that it is looked for', () => {

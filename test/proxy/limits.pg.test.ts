@@ -211,3 +211,18 @@ test('a login with other startup parameters gets in while the pool is always bus
   await Promise.all(busy);
   await Promise.all([...clients, other].map((client) => client.end()));
 });
+
+test('prepared statements on a server connection are bounded, and counted as bytes are', async () => {
+  const proxy = await front.proxy({ limits: { serversPerPool: 1, preparedPerServer: 3 } });
+  const client = await proxy.client(login);
+  for (let n = 0; n < 5; n++) {
+    const before = proxy.proxy.stats().bytes.toClients;
+    await client.query({ name: `s${n}`, text: `SELECT ${n} AS n` });
+    // Of a connection that is open, too.
+    expect(proxy.proxy.stats().bytes.toClients).toBeGreaterThan(before);
+  }
+  const held = () => [...proxy.proxy.stats().pools.values()].map(({ statements }) => statements);
+  expect(held()).toEqual([{ held: 3, known: 5 }]);
+  expect((await client.query({ name: 's0', text: 'SELECT 0 AS n' })).rows).toEqual([{ n: 0 }]);
+  await client.end();
+});

@@ -10,6 +10,7 @@ import { startIntermediary } from '../support/intermediaries/start-intermediary.
 import { PlainServer } from '../support/plain-server.ts';
 import { SoakClient, type SoakWorld } from './soak-client.ts';
 import { disturb } from './soak-faults.ts';
+import { type Holdings, HoldingsWatch } from './soak-holdings.ts';
 import { live } from './soak-life.ts';
 
 export interface SoakOptions {
@@ -30,11 +31,15 @@ export interface SoakReport {
   /** By what was done; operations, sessions and faults. */
   readonly counts: Readonly<Record<string, number>>;
   readonly highestMb: number;
+  /** What the proxy held, by when; `afterwards` everybody has left. Empty for a proxy without metrics. */
+  readonly holdings: Readonly<Record<string, Holdings>>;
   /** The first of each client; empty: all was as it must be. */
   readonly violations: readonly string[];
 }
 
 const DATABASE = 'soak';
+/** Few, so that what is kept is at its limit before long, and must not grow from then on. */
+const PREPARED_PER_SERVER = 30;
 const PROGRESS_MS = 10_000;
 const MEMORY_MS = 500;
 
@@ -56,7 +61,8 @@ export async function runSoak(options: SoakOptions): Promise<SoakReport> {
       DATABASE,
     );
     const { through, clients } = options;
-    proxy = await startIntermediary(through, { server, folder: join(folder, 'proxy'), clients: clients + 100 });
+    const own = { server, folder: join(folder, 'proxy'), clients: clients + 100, preparedPerServer: PREPARED_PER_SERVER };
+    proxy = await startIntermediary(through, own);
     const { host, port } = proxy;
     const secret = await clientKeyOf(server, login);
     const counts = new Map<string, number>();
@@ -101,15 +107,18 @@ async function soak(options: SoakOptions, world: SoakWorld, server: PlainServer,
       onProgress?.(`${done} operations, ${highestMb.toFixed(0)} MB at most`);
     }
   };
+  const holdings = new HoldingsWatch(proxy, PREPARED_PER_SERVER);
   const timer = setTimeout(() => stop.abort(), seconds * 1000);
   const lives = Array.from({ length: clients }, (_, index) => new SoakClient(index + 1, new Random(seed, index + 1), world));
   await Promise.all([
     ...lives.map((client) => guard(live(client, stop.signal))),
     ...(faults ? [guard(disturb(server, world, new Random(seed, 0), stop.signal))] : []),
     guard(watchMemory()),
+    guard(holdings.during(seconds, stop.signal)),
     guard(report()),
   ]);
   clearTimeout(timer);
+  if (violations.length === 0) await guard(holdings.untilNothing());
   if (violations.length > 0 && proxy.said !== '') violations.push(`the proxy said: ${proxy.said}`);
-  return { seed, counts: Object.fromEntries([...world.counts].toSorted()), highestMb, violations };
+  return { seed, counts: Object.fromEntries([...world.counts].toSorted()), highestMb, holdings: holdings.seen, violations };
 }

@@ -98,8 +98,8 @@ async function readConfig(file: string): Promise<z.output<typeof fileSchema>> {
   let json: unknown;
   try {
     // Only where somebody is at the keyboard: an agent in a pod never loads it.
-    const { parse } = await import('yaml');
-    json = parse(await readFile(file, 'utf8'));
+    const { default: yaml } = await import('yaml');
+    json = yaml.parse(await readFile(file, 'utf8'));
   } catch (error) {
     return fail('kubernetes.noAccess', `${file}: ${(error as Error).message}`, error);
   }

@@ -95,7 +95,8 @@ export async function issueCertificate(
 async function library() {
   // Its dependency injection asks for the polyfill.
   await import('reflect-metadata');
-  return await import('@peculiar/x509');
+  // By its default: bundled, a package of the older kind has no other name.
+  return (await import('@peculiar/x509')).default;
 }
 
 function validity(days: number): { readonly notBefore: Date; readonly notAfter: Date } {

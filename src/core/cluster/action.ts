@@ -15,6 +15,8 @@ export type Action = { readonly because: string } & (
   | { readonly kind: 'restartServer'; readonly member: MemberName }
   /** The pod is deleted and comes back by the StatefulSet's present template. */
   | { readonly kind: 'replacePod'; readonly member: MemberName }
+  /** The pod's kubelet is to look at the ConfigMap, which has this resource version. */
+  | { readonly kind: 'nudge'; readonly pod: string; readonly version: string }
   /** As `matriarch forget`. */
   | { readonly kind: 'forget'; readonly member: MemberName }
 );
@@ -31,4 +33,6 @@ export interface Plan {
   /** What the plan waits for before it goes on; null when nothing is left to do after `actions`. */
   readonly waitingFor: string | null;
   readonly refused: readonly Refusal[];
+  /** Why the last attempt at it failed; it is repeated. */
+  readonly failed?: string | undefined;
 }

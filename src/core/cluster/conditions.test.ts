@@ -64,9 +64,61 @@ test('what is refused is said with its field', () => {
   });
 });
 
+test('what fails is said until it works', () => {
+  const model = new ModelCluster('main');
+  run(model, {}, 10);
+  const observed = model.observe();
+  const cluster = clusterOf({});
+  const next = plan(cluster, SURROUNDINGS, observed);
+  const status = clusterStatus(
+    cluster,
+    observed,
+    { ...next, failed: 'Secret app: `password` is missing' },
+    {},
+    '2026-01-01T00:00:00Z',
+  );
+  expect(status.conditions.find(({ type }) => type === 'Progressing')).toMatchObject({
+    status: 'True',
+    reason: 'Failed',
+    message: 'Secret app: `password` is missing',
+  });
+});
+
 test('of an invalid resource only that is said, and the rest is kept', () => {
   const before = run(new ModelCluster('main'), {}, 10)({}, '2026-01-01T00:00:00Z');
   const status = invalidStatus('spec.timings: …', 2, before, '2026-01-02T00:00:00Z');
   expect(of(status)).toMatchObject({ Ready: 'True Serving', Accepted: 'False Invalid' });
   expect(status).toMatchObject({ observedGeneration: 2, primary: 'main-0', readyInstances: 3 });
+});
+
+test.each([
+  [
+    'an image that cannot be pulled',
+    { state: { waiting: { reason: 'ImagePullBackOff', message: 'Back-off pulling x' } } },
+    'ImagePullBackOff: Back-off pulling x',
+  ],
+  ['a container that only starts', { state: { waiting: { reason: 'ContainerCreating' } } }, 'does not answer'],
+])('of a pod that does not run: %s', (_, container, said) => {
+  const model = new ModelCluster('main');
+  run(model, {}, 10);
+  const { objects, views, ...rest } = model.observe();
+  const { 'main-2': _gone, ...others } = views;
+  const observed = {
+    ...rest,
+    views: others,
+    objects: objects.map((object) =>
+      object.kind === 'Pod' && object.metadata.name === 'main-2'
+        ? { ...object, status: { containerStatuses: [container] } }
+        : object,
+    ),
+  };
+  const { conditions } = clusterStatus(
+    clusterOf({}),
+    observed,
+    plan(clusterOf({}), SURROUNDINGS, observed),
+    {},
+    '2026-01-01T00:00:00Z',
+  );
+  const { message } = conditions.find(({ type }) => type === 'Degraded') ?? {};
+  expect(message).toBe(`2 of 3 members lead or follow: main-0 primary, main-1 streaming, main-2 ${said}`);
 });

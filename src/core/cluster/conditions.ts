@@ -2,8 +2,9 @@ import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { Condition, PostgresClusterStatus } from '#domain/config/postgres-cluster-status.ts';
 import { LABEL } from '#domain/kubernetes/labels.ts';
 import type { Plan } from './action.ts';
-import { isWell, type MemberFacts, memberFacts } from './member-facts.ts';
+import { find, isWell, type MemberFacts, memberFacts } from './member-facts.ts';
 import type { Observed } from './observed.ts';
+import { podTrouble } from './pod-trouble.ts';
 
 type Verdict = Pick<Condition, 'status' | 'reason' | 'message'>;
 
@@ -20,11 +21,12 @@ export function clusterStatus(
 ): PostgresClusterStatus {
   const members = memberFacts(cluster.name, observed);
   const well = members.filter(isWell);
+  const how = howTheyAre(members, observed);
   const { leader } = observed;
   const verdicts = {
-    Ready: readiness(members),
+    Ready: readiness(members, how),
     Progressing: progress(cluster, plan),
-    Degraded: degradation(cluster, members, well.length),
+    Degraded: degradation(cluster, well.length, how),
     Accepted: acceptance(plan),
   };
   return {
@@ -46,14 +48,23 @@ export function clusterStatus(
 }
 
 /** Of a resource that cannot be read as one: only that is said, and what is there runs on. */
-export function invalidStatus(
-  message: string,
+export function invalidStatus(message: string, generation: number, before: Partial<PostgresClusterStatus>, now: string) {
+  return oneVerdict({ Accepted: { status: 'False', reason: 'Invalid', message } }, generation, before, now);
+}
+
+/** When nothing could be looked at. */
+export function failedStatus(message: string, generation: number, before: Partial<PostgresClusterStatus>, now: string) {
+  return oneVerdict({ Progressing: { status: 'True', reason: 'Failed', message } }, generation, before, now);
+}
+
+/** The rest stays as it was said. */
+function oneVerdict(
+  verdicts: Partial<Readonly<Record<Condition['type'], Verdict>>>,
   generation: number,
   before: Partial<PostgresClusterStatus>,
   now: string,
 ): PostgresClusterStatus {
-  const verdicts = { Accepted: { status: 'False', reason: 'Invalid', message } } as const;
-  const kept = (before.conditions ?? []).filter(({ type }) => type !== 'Accepted');
+  const kept = (before.conditions ?? []).filter(({ type }) => !(type in verdicts));
   return {
     instances: 0,
     readyInstances: 0,
@@ -76,16 +87,17 @@ function withTimes(
   });
 }
 
-function readiness(members: readonly MemberFacts[]): Verdict {
+function readiness(members: readonly MemberFacts[], how: string): Verdict {
   const primary = members.find((member) => member.view?.state === 'primary');
   if (primary !== undefined) return { status: 'True', reason: 'Serving', message: `${primary.name} leads` };
   if (members.some(({ view }) => view?.state === 'bootstrapping') || members.length === 0)
     return { status: 'False', reason: 'Creating', message: 'the first member is being made' };
-  return { status: 'False', reason: 'NoPrimary', message: `nobody leads: ${list(members)}` };
+  return { status: 'False', reason: 'NoPrimary', message: `nobody leads: ${how}` };
 }
 
-function progress({ spec }: PostgresCluster, { actions, waitingFor }: Plan): Verdict {
+function progress({ spec }: PostgresCluster, { actions, waitingFor, failed }: Plan): Verdict {
   const [first] = actions;
+  if (failed !== undefined) return { status: 'True', reason: 'Failed', message: failed };
   if (first === undefined && waitingFor === null)
     return { status: 'False', reason: 'Stable', message: 'everything is as declared' };
   if (spec.paused) return { status: 'False', reason: 'Paused', message: waitingFor ?? 'paused' };
@@ -101,14 +113,15 @@ const REASONS = {
   restartServer: 'Restarting',
   replacePod: 'Restarting',
   forget: 'Scaling',
+  nudge: 'Configuring',
 } as const;
 
-function degradation({ spec }: PostgresCluster, members: readonly MemberFacts[], well: number): Verdict {
+function degradation({ spec }: PostgresCluster, well: number, how: string): Verdict {
   if (well >= spec.instances) return { status: 'False', reason: 'AllMembersFollow', message: `${well} members` };
   return {
     status: 'True',
     reason: 'MembersMissing',
-    message: `${well} of ${spec.instances} members lead or follow: ${list(members)}`,
+    message: `${well} of ${spec.instances} members lead or follow: ${how}`,
   };
 }
 
@@ -117,9 +130,14 @@ function acceptance({ refused }: Plan): Verdict {
   return { status: 'False', reason: 'Refused', message: refused.map(({ field, message }) => `${field}: ${message}`).join('\n') };
 }
 
-function list(members: readonly MemberFacts[]): string {
-  return (
-    members.map(({ name, view, ending }) => `${name} ${ending ? 'ends' : (view?.state ?? 'does not answer')}`).join(', ') ||
-    'no pods'
-  );
+function howTheyAre(members: readonly MemberFacts[], { objects, waiting }: Observed): string {
+  const one = ({ name, view, ending }: MemberFacts) => {
+    if (ending) return `${name} ends`;
+    if (view !== undefined) return `${name} ${view.state}`;
+    const why = waiting?.[name];
+    if (why !== undefined) return `${name} waits: ${why}`;
+    const pod = find(objects, 'Pod', name);
+    return `${name} ${(pod === undefined ? undefined : podTrouble(pod, objects)) ?? 'does not answer'}`;
+  };
+  return members.map(one).join(', ') || 'no pods';
 }

@@ -24,6 +24,8 @@ export interface Observed {
   readonly objects: readonly KubeObject[];
   /** Of the members whose agents answer. */
   readonly views: Readonly<Record<MemberName, MemberView>>;
+  /** What keeps other members' agents from starting, as their pods say. */
+  readonly waiting?: Readonly<Record<MemberName, string>>;
   /** By the leader record; null before the first claim. */
   readonly leader: { readonly member: MemberName; readonly epoch: number; readonly timeline: number } | null;
   /** Members that the records know; those that left for good are not among them. */

@@ -154,6 +154,19 @@ test('what a resource asks for no more is taken away', () => {
   expect([...model.objects.keys()]).not.toEqual(expect.arrayContaining(['Deployment/main-proxy']));
 });
 
+test('a Service that a person made of the proxies stays, though it has got their labels', () => {
+  const model = settled({});
+  const { labels } = model.objects.get('Deployment/main-proxy')?.metadata ?? {};
+  const exposed = {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'outside', ...(labels === undefined ? {} : { labels }) },
+  };
+  model.objects.set('Service/outside', exposed);
+  settle(model, { proxy: { replicas: 1 } });
+  expect(model.objects.get('Service/outside')).toBe(exposed);
+});
+
 const parameters = fc.record(
   {
     max_connections: fc.constantFrom(50, 100, 200),

@@ -6,6 +6,7 @@ import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
 import { find, isWell, type MemberFacts, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
+import { nudges } from './nudge.ts';
 import type { Observed } from './observed.ts';
 import { parameterStep } from './ordered-parameters.ts';
 import { scaleStep } from './scale-step.ts';
@@ -55,9 +56,9 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
     ...(quiet ? scale.actions : []),
     ...(disruption.action === null ? [] : [disruption.action]),
   ];
-  const superfluous = leftovers(wanted, objects);
+  const superfluous = leftovers(cluster, wanted, objects);
   return {
-    actions: [...actions, ...superfluous],
+    actions: [...actions, ...superfluous, ...nudges(name, objects)],
     waitingFor: disruption.waitingFor ?? scale.waitingFor,
     refused: [...storage.refused, ...refused],
   };
@@ -93,12 +94,12 @@ function setAnew(
   return [{ kind: 'delete', object, orphan: true, because: 'new members are to have volumes of the new size' }];
 }
 
-/** Objects that an earlier resource asked for. */
-function leftovers(wanted: readonly KubeObject[], live: readonly KubeObject[]): readonly Action[] {
+/** Objects that an earlier resource asked for. By their owner: `kubectl expose` copies the labels of a Deployment to a person's Service. */
+function leftovers({ uid }: PostgresCluster, wanted: readonly KubeObject[], live: readonly KubeObject[]): readonly Action[] {
   const kinds = ['Service', 'Deployment', 'PodDisruptionBudget', 'PodMonitor'];
   return live
     .filter(({ kind, metadata }) => kinds.includes(kind) && metadata.deletionTimestamp === undefined)
-    .filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'matriarch')
+    .filter(({ metadata: { ownerReferences } }) => ownerReferences?.some((owner) => owner.uid === uid))
     .filter(({ kind, metadata }) => find(wanted, kind, metadata.name) === undefined)
     .map(({ apiVersion, kind, metadata: { name } }) => ({
       kind: 'delete',

@@ -72,4 +72,9 @@ test('each condition by itself keeps a read away', () => {
   for (const ahead of [{ isClosed: true }, { depth: 32 }, { expectedUs: 10_001 }, { since: -11 }])
     expect(joins({}, ahead)).toBe(false);
   expect(joins({}, {}, Number.POSITIVE_INFINITY)).toBe(false);
+  // While connections are free.
+  const gathering: Train = { ...open, isGathering: true };
+  const gathers = (ahead: Partial<Train>, us = 50) => mayJoin(willing, { ...gathering, ...ahead }, us, false, 10, 20);
+  expect(gathers({ depth: 7, expectedUs: 350 })).toBe(true);
+  for (const ahead of [{ isGathering: false }, { depth: 8 }, { expectedUs: 351 }]) expect(gathers(ahead)).toBe(false);
 });

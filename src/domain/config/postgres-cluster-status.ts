@@ -15,6 +15,7 @@ export const CONDITION_REASONS = [
   'Configuring',
   'Waiting',
   'Paused',
+  'Failed',
   'AllMembersFollow',
   'MembersMissing',
   'Valid',

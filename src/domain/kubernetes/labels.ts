@@ -10,6 +10,8 @@ export const LABEL = {
 } as const;
 
 export const ANNOTATION = {
+  /** On pods: the resource version of the ConfigMap that their kubelet was last told to look at. */
+  configVersion: `${API_GROUP}/config-version`,
   /** What a member says of itself in the store; on its own pod. */
   member: `${API_GROUP}/member`,
   /** The epoch in which the role of the pod was set; on members' pods. A leader of an earlier one leaves it as it is. */

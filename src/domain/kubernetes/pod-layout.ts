@@ -19,6 +19,8 @@ export const POD = {
   metricsPort: 9127,
   /** Of members, at `healthPort`. A replica that shows an older state than the primary by this much is taken out of the Services. */
   memberProbes: { live: '/liveness', ready: '/readiness?lag=128MB' },
+  /** Of members, at `healthPort`: what keeps the agent from starting. Where it runs, there is no such page. */
+  waitingPath: '/waiting',
   /** Of proxies, at `metricsPort`. */
   proxyProbes: { live: '/metrics', ready: '/health' },
   /** Environment variables, by the downward API but for the cluster. */

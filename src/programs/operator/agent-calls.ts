@@ -12,6 +12,9 @@ import type { AgentStatus, TlsSummary } from '#domain/status.ts';
 const LOOK_MS = 3000;
 /** A switchover waits for transactions, a restart for a checkpoint. */
 const COMMAND_MS = 120_000;
+/** A pod whose agent is not up yet answers at once or never. */
+const ASK_MS = 1000;
+const MAX_WHY = 500;
 
 interface ServerParameters {
   readonly values: Readonly<Record<string, string>>;
@@ -36,29 +39,15 @@ export class AgentCalls {
     this.#agents = objects.flatMap((object) => addressOf(object) ?? []);
   }
 
-  /** Of those that answer. */
-  async views(signal: AbortSignal): Promise<Observed['views']> {
+  /** Of those that answer; of the others, what their pods say. */
+  async look(signal: AbortSignal): Promise<Required<Pick<Observed, 'views' | 'waiting'>>> {
     const answers = await Promise.all(this.#agents.map((agent) => this.#look(agent, signal)));
-    const statuses = answers.flatMap((answer) => answer ?? []);
-    const lags = new Map(
-      statuses.flatMap(({ status }) =>
-        status.followers.map(({ incarnation, lagBytes, streaming }) => [incarnation, streaming ? lagBytes : null]),
-      ),
-    );
-    return Object.fromEntries(
-      statuses.map(({ status: { self }, parameters }) => [
-        self.name,
-        {
-          role: self.role,
-          state: self.state,
-          lagBytes: self.role === 'primary' ? 0 : (lags.get(self.incarnation) ?? null),
-          parameters: numbersOf(parameters?.values ?? {}),
-          pendingRestart: parameters?.pendingRestart ?? [],
-          tls: fingerprint(self.tls),
-          refusedParameters: parameters?.refused ?? {},
-        },
-      ]),
-    );
+    const silent = this.#agents.filter((_, index) => answers[index] === undefined);
+    const said = await Promise.all(silent.map(async ({ name, host }) => [name, await whatItWaitsFor(host, signal)] as const));
+    return {
+      views: viewsOf(answers.flatMap((answer) => answer ?? [])),
+      waiting: Object.fromEntries(said.flatMap(([name, why]) => (why === undefined ? [] : [[name, why]]))),
+    };
   }
 
   /** What the agent says to it. Errors: `agent.unreachable`, `request.refused`, … */
@@ -73,7 +62,7 @@ export class AgentCalls {
     return this.#agents[0]?.name;
   }
 
-  async #look(agent: AgentAddress, signal: AbortSignal) {
+  async #look(agent: AgentAddress, signal: AbortSignal): Promise<Answer | undefined> {
     const ask = async (path: string) => (await callApi(this.#target(agent), 'GET', path, { timeoutMs: LOOK_MS, signal })).json;
     try {
       const [status, parameters] = await Promise.all([ask('/status'), ask('/parameters').catch(() => undefined)]);
@@ -96,6 +85,46 @@ export class AgentCalls {
 /** What tells what a member lives by from what it lived by before. */
 export function fingerprint({ certificate, authorities }: Pick<TlsSummary, 'certificate' | 'authorities'>): string {
   return [certificate, ...authorities].join(' ');
+}
+
+interface Answer {
+  readonly status: AgentStatus;
+  readonly parameters: ServerParameters | undefined;
+}
+
+function viewsOf(answers: readonly Answer[]): Observed['views'] {
+  const lags = new Map(
+    answers.flatMap(({ status }) =>
+      status.followers.map(({ incarnation, lagBytes, streaming }) => [incarnation, streaming ? lagBytes : null]),
+    ),
+  );
+  return Object.fromEntries(
+    answers.map(({ status: { self }, parameters }) => [
+      self.name,
+      {
+        role: self.role,
+        state: self.state,
+        lagBytes: self.role === 'primary' ? 0 : (lags.get(self.incarnation) ?? null),
+        parameters: numbersOf(parameters?.values ?? {}),
+        pendingRestart: parameters?.pendingRestart ?? [],
+        tls: fingerprint(self.tls),
+        refusedParameters: parameters?.refused ?? {},
+      },
+    ]),
+  );
+}
+
+/** The page of a container whose agent cannot start yet. */
+async function whatItWaitsFor(host: string, signal: AbortSignal): Promise<string | undefined> {
+  const address = host.includes(':') ? `[${host}]` : host;
+  try {
+    const answer = await fetch(`http://${address}:${POD.healthPort}${POD.waitingPath}`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]),
+    });
+    return answer.ok ? (await answer.text()).trim().slice(0, MAX_WHY) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function addressOf({ kind, metadata, status }: KubeObject): AgentAddress | undefined {

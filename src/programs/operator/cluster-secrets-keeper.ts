@@ -8,9 +8,10 @@ import { beginChange, nextStage, trustOf } from '#core/cluster/authority-rotatio
 import type { ClusterSecrets } from '#core/cluster/cluster-secrets.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
 import type { MemberView } from '#core/cluster/observed.ts';
-import { type KnownSecrets, readSecrets } from '#core/cluster/read-secrets.ts';
+import { type KnownSecrets, lostSecrets, readSecrets } from '#core/cluster/read-secrets.ts';
 import { secretObjects } from '#core/cluster/secret-objects.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
+import { fail } from '#domain/errors.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
@@ -23,6 +24,8 @@ const SECRET = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
 const LOOK_AGAIN_MS = 600_000;
 /** An authority is replaced when it has so long left: what it issues lasts a year. */
 const REPLACE_BEFORE_MS = 400 * 86_400_000;
+/** Where a pod does not come up: it may be a Secret that is gone. */
+const IN_DOUBT_MS = 15_000;
 
 export interface KeptSecrets {
   /** By which the operator is known to the agents of the cluster. */
@@ -48,13 +51,28 @@ export class ClusterSecretsKeeper {
     this.#apply = apply;
   }
 
-  /** Errors: `tls.invalid`, `config.invalid` where a Secret is gone that cannot be made again; `kubernetes.…`. */
-  async keep(cluster: PostgresCluster, members: readonly MemberName[], signal: AbortSignal): Promise<KeptSecrets> {
+  /**
+   * Completes the Secrets and gives what it takes to call the agents. `established`: somebody has led the cluster. Errors: `tls.invalid`;
+   * `config.invalid` for what is missing and must not be drawn anew; `kubernetes.…`.
+   */
+  async keep(
+    cluster: PostgresCluster,
+    members: readonly MemberName[],
+    established: boolean,
+    signal: AbortSignal,
+  ): Promise<KeptSecrets> {
     const about = `${cluster.uid} ${cluster.generation} ${members.join(' ')}`;
-    const known = this.#kept.get(keyOf(cluster));
-    if (known?.about === about && performance.now() < known.until) return known;
+    const kept = this.#kept.get(keyOf(cluster));
+    if (kept?.about === about && performance.now() < kept.until) return kept;
     const live = await this.#read(cluster, signal);
-    const secrets = await this.#complete(cluster, members, live, readAll(cluster, live), signal);
+    const known = readAll(cluster, live);
+    const lost = established ? lostSecrets(cluster.name, known) : [];
+    if (lost.length > 0)
+      fail(
+        'config.invalid',
+        `Secret ${lost.join(', ')}: is missing or half there, and another one would lock the agents out: make it again as it was (members still have theirs below /etc/matriarch)`,
+      );
+    const secrets = await this.#complete(cluster, members, live, known, signal);
     const { issuer, bundle } = trustOf(secrets);
     const ca = secrets.change === null ? secrets.trusted : bundle;
     const { certificate, key } = await issueCertificate(issuer, { name: OPERATOR.name, hosts: [] });
@@ -62,9 +80,9 @@ export class ClusterSecretsKeeper {
       Object.entries(secrets.members).map(([name, pair]) => [name, fingerprint(summarize({ ca, ...pair }))] as const),
     );
     const isChanging = secrets.change !== null || isDue(cluster, secrets);
-    const kept = { about, until: performance.now() + LOOK_AGAIN_MS, identity: { ca, certificate, key }, wanted, isChanging };
-    this.#kept.set(keyOf(cluster), kept);
-    return kept;
+    const next = { about, until: performance.now() + LOOK_AGAIN_MS, identity: { ca, certificate, key }, wanted, isChanging };
+    this.#kept.set(keyOf(cluster), next);
+    return next;
   }
 
   /** A step on the way to another authority, where one is wanted; gives what it waits for, null when nothing is under way. */
@@ -95,6 +113,13 @@ export class ClusterSecretsKeeper {
     // What members are to use from now on is another thing.
     this.forget(keyOf(cluster));
     return step.waitingFor;
+  }
+
+  /** Something does not work there. */
+  doubt(key: string): void {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#kept.set(key, { ...kept, until: Math.min(kept.until, performance.now() + IN_DOUBT_MS) });
   }
 
   forget(key: string): void {

@@ -4,6 +4,7 @@ import { PODS, resourceTypeOf } from '#adapters/kubernetes/resources.ts';
 import type { Action } from '#core/cluster/action.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { ANNOTATION } from '#domain/kubernetes/labels.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
 import type { AgentCalls } from './agent-calls.ts';
 
@@ -45,6 +46,11 @@ export async function performAction(world: ActionWorld, action: Action): Promise
       const patch = { spec: { resources: { requests: { storage: action.size } } } };
       world.onWritten(await client.patch(CLAIM, cluster.namespace, action.claim, 'merge', patch, { signal }));
       return `asked for ${action.size} for ${action.claim}`;
+    }
+    case 'nudge': {
+      const metadata = { annotations: { [ANNOTATION.configVersion]: action.version } };
+      world.onWritten(await client.patch(PODS, cluster.namespace, action.pod, 'merge', { metadata }, { signal }));
+      return `told ${action.pod}`;
     }
     case 'replacePod':
       return replacePod(world, action.member);

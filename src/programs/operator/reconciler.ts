@@ -2,7 +2,7 @@ import { KubeFailure } from '#adapters/kubernetes/failures.ts';
 import type { KubeClient } from '#adapters/kubernetes/kube-client.ts';
 import { resourceTypeOf } from '#adapters/kubernetes/resources.ts';
 import type { Action, Refusal } from '#core/cluster/action.ts';
-import { clusterStatus, invalidStatus } from '#core/cluster/conditions.ts';
+import { clusterStatus, failedStatus, invalidStatus } from '#core/cluster/conditions.ts';
 import { deletionPlan } from '#core/cluster/deletion.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
 import type { Observed } from '#core/cluster/observed.ts';
@@ -78,22 +78,25 @@ export class Reconciler {
     const { signal, surroundings, events } = this.#options;
     const { spec, name } = cluster;
     const members = memberNames(cluster, objects);
+    const records = clusterRecords(name, objects);
     let kept: KeptSecrets;
     try {
-      kept = await this.#secrets.keep(cluster, members, signal);
+      kept = await this.#secrets.keep(cluster, members, records.leader !== null, signal);
     } catch (error) {
-      if (!(error instanceof MatriarchError) || error instanceof KubeFailure) throw error;
-      await this.#refuse(resource, error.message);
-      return this.#patience.msUntilNext(key, null);
+      const { message } = error as Error;
+      events.tell(resource, { type: 'Warning', reason: 'Failed', message });
+      await this.#tellStatus(resource, failedStatus(message, cluster.generation, statusOf(resource), new Date().toISOString()));
+      throw error;
     }
     const tls = kept.identity;
     const agents = new AgentCalls(tls, objects);
-    const observed: Observed = { objects, views: await agents.views(signal), ...clusterRecords(name, objects) };
+    const observed: Observed = { objects, ...(await agents.look(signal)), ...records };
+    if (members.some((member) => !(member in observed.views))) this.#secrets.doubt(key);
     const planned = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
     const rotation = planned.actions.length > 0 ? null : await this.#secrets.rotate(cluster, members, observed.views, signal);
     const waits = [planned.waitingFor, rotation].filter((what) => what !== null);
     const next = { ...planned, waitingFor: waits.length === 0 ? null : waits.join('; ') };
-    let failure: unknown;
+    let failure: Error | undefined;
     try {
       for (const action of next.actions) await this.#perform(key, resource, cluster, agents, action);
       const primary = Object.entries(observed.views).find(([, { state }]) => state === 'primary')?.[0];
@@ -102,14 +105,14 @@ export class Reconciler {
         for (const message of await this.#declared.keep(cluster, primary, objects, tls, signal))
           events.tell(resource, { type: 'Normal', reason: 'Declared', message });
     } catch (error) {
-      failure = error;
+      failure = error as Error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message: (error as Error).message });
     }
     const refused = [...next.refused, ...refusalOf(failure)];
     for (const { field, message } of refused)
       events.tell(resource, { type: 'Warning', reason: 'Refused', message: `${field}: ${message}` });
-    const status = clusterStatus(cluster, observed, { ...next, refused }, statusOf(resource), new Date().toISOString());
-    await this.#tellStatus(resource, status);
+    const told = { ...next, refused, ...(failure === undefined ? {} : { failed: failure.message }) };
+    await this.#tellStatus(resource, clusterStatus(cluster, observed, told, statusOf(resource), new Date().toISOString()));
     if (failure !== undefined) throw failure;
     return this.#patience.msUntilNext(key, next.actions[0]?.because ?? next.waitingFor);
   }

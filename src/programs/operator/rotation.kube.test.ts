@@ -100,14 +100,14 @@ test(
     const kept = await bench.client.get(SECRETS, namespace, 'main-authority');
     await bench.client.delete(SECRETS, namespace, 'main-authority');
     bench.startOperator(namespace);
-    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'False');
-    expect((await bench.conditionOf(namespace, 'main', 'Accepted'))?.message).toContain('main-authority is missing');
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Failed');
+    expect((await bench.conditionOf(namespace, 'main', 'Progressing'))?.message).toContain('main-authority is missing');
     expect(await filesOf(namespace)).toEqual(before);
 
     const { resourceVersion: _, uid: __, ...metadata } = kept?.metadata ?? { name: '' };
     await bench.client.create(SECRETS, namespace, { ...kept, apiVersion: 'v1', kind: 'Secret', metadata });
     await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { metadata: { annotations: { mended: 'yes' } } });
-    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Waiting');
   },
   CROWDED_MS,
 );

@@ -1,5 +1,5 @@
 /** After a failure, doubling: what is wrong with one cluster is seldom gone at once, and must not hold up the others. */
-const RETRY_MS = { first: 500, longest: 300_000 } as const;
+const RETRY_MS = { first: 500, longest: 60_000 } as const;
 
 export interface WorkQueueOptions {
   /** How many keys are worked on at once; one key never twice at once. */

@@ -8,13 +8,16 @@ import { composeMember } from './compose-member.ts';
 import { copyMounts, mountedFiles } from './mounted-files.ts';
 import type { PodEnvironment } from './pod-environment.ts';
 import type { PodPaths } from './pod-paths.ts';
+import { requireVolume } from './require-volume.ts';
 import { startAgent } from './start-agent.ts';
 import { tightenModes } from './tighten-modes.ts';
+import type { WaitingPage } from './waiting-page.ts';
 
 export interface MemberPodOptions {
   readonly environment: PodEnvironment;
   readonly paths: PodPaths;
   readonly postgresBin: string;
+  readonly healthPort: number;
   readonly log: (level: 'info' | 'warn', text: string) => void;
 }
 
@@ -29,6 +32,7 @@ const LOOK_AT_LOGS_EVERY_MS = 60_000;
 export class MemberPod {
   readonly #options: MemberPodOptions;
   readonly #stopping = new AbortController();
+  #page: WaitingPage | undefined;
 
   constructor(options: MemberPodOptions) {
     this.#options = options;
@@ -38,10 +42,12 @@ export class MemberPod {
   async run(): Promise<void> {
     const { paths, environment, postgresBin, log } = this.#options;
     const { signal } = this.#stopping;
+    await this.#prepare(() => requireVolume(paths.memberDir));
     await this.#prepare(() => tightenModes(paths.memberDir));
     await this.#prepare(() => copyMounts(paths, environment.name));
     const config = composeMember(environment, paths, postgresBin);
     await this.#prepare(() => writeAtomically(paths.memberConfig, `${JSON.stringify(config, null, 2)}\n`));
+    await this.#page?.close();
     if (signal.aborted) return;
     void watchFiles(
       () => mountedFiles(paths, environment.name),
@@ -70,9 +76,22 @@ export class MemberPod {
         const why = (error as Error).message;
         if (why !== told) this.#options.log('warn', `the agent cannot start yet: ${why}`);
         told = why;
+        await this.#show(why);
       }
       await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /** Where probes and the operator ask. */
+  async #show(why: string): Promise<void> {
+    const { environment, healthPort, log } = this.#options;
+    if (this.#page === undefined) {
+      const { WaitingPage } = await import('./waiting-page.ts');
+      const host = environment.ip.includes(':') ? '::' : '0.0.0.0';
+      this.#page = new WaitingPage({ host, port: healthPort }, (error) => log('warn', (error as Error).message));
+      await this.#page.open();
+    }
+    this.#page.tell(why);
   }
 
   async #keepAgent(): Promise<void> {

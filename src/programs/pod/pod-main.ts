@@ -1,4 +1,6 @@
 // The container of a member: `matriarch agent --pod`.
+
+import { POD } from '#domain/kubernetes/pod-layout.ts';
 import { reportError } from '#programs/cli/report-error.ts';
 import { MemberPod } from './member-pod.ts';
 import { readPodEnvironment } from './pod-environment.ts';
@@ -12,6 +14,7 @@ try {
     environment,
     paths: podPaths(),
     postgresBin: process.env.MATRIARCH_POSTGRES_BIN ?? DEFAULT_POSTGRES_BIN,
+    healthPort: POD.healthPort,
     log: (level, text) =>
       process.stdout.write(
         `${JSON.stringify({ level, time: new Date().toISOString(), member: environment.name, part: 'pod', msg: text })}\n`,

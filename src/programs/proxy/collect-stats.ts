@@ -16,6 +16,8 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
     of.queries = pool.stats.statements;
     of.connects = pool.stats.connects;
     of.failedConnects = pool.stats.failedConnects;
+    of.statements.known = pool.statements.size;
+    for (const server of pool.servers) of.statements.held += server.prepared.size;
     of.servers.idle = pool.idle;
     of.servers.active = pool.servers.size - pool.idle;
     of.servers.connecting = pool.connecting;
@@ -38,7 +40,7 @@ export function collectStats(world: ProxyWorld, reception: Reception): ProxyStat
   stats.cancels.dropped = world.cancelsDropped;
   if (world.isHolding) stats.held.now = stats.clients.waiting;
   Object.assign(stats.latency, world.latency);
-  stats.bytes.toClients = world.bytesToClients;
+  stats.bytes.toClients += world.bytesToClients;
   return stats;
 }
 

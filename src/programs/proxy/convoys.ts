@@ -20,6 +20,8 @@ export class Convoys {
   readonly #running: Convoy[] = [];
   readonly #spare: Convoy[] = [];
   #timer: NodeJS.Timeout | null = null;
+  /** Whose read was sent last. */
+  #last: ClientSession | null = null;
 
   constructor(pool: Pool, world: ProxyWorld, idle: IdleServers) {
     this.#pool = pool;
@@ -67,9 +69,15 @@ export class Convoys {
     return convoy;
   }
 
-  /** A read was put on it: it is sent with all others of this turn. */
-  sends(convoy: Convoy): void {
-    if (!convoy.isGathering) {
+  /**
+   * A read of the session was put on it: it is sent with all others of this turn. Who has sent the last one as well is alone, and what
+   * would be gathered is only his own: he does not wait for the end of the turn.
+   */
+  sends(convoy: Convoy, session: ClientSession): void {
+    const isAlone = session === this.#last;
+    this.#last = session;
+    if (isAlone && convoy.depth === 1) convoy.flush();
+    else if (!convoy.isGathering) {
       convoy.isGathering = true;
       flushSoon(convoy);
     }
@@ -102,6 +110,11 @@ export class Convoys {
   ended(convoy: Convoy, server: ServerConnection): void {
     this.lost(convoy);
     this.#pool.release(server);
+  }
+
+  /** Nothing of it is kept. */
+  left(session: ClientSession): void {
+    if (this.#last === session) this.#last = null;
   }
 
   lost(convoy: Convoy): void {

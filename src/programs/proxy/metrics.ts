@@ -137,6 +137,16 @@ export const METRICS: readonly MetricDefinition[] = [
       ['miss', prepared.misses],
     ],
   ),
+  perPoolAnd(
+    'gauge',
+    `${P}_prepared_statements`,
+    'Prepared statements: `held` by the server connections, `known` by their texts.',
+    'state',
+    ({ statements }) => [
+      ['held', statements.held],
+      ['known', statements.known],
+    ],
+  ),
   one('counter', `${P}_probes_total`, 'Looks for state that user code may have left behind.', ({ stats }) => stats.probes),
   one(
     'counter',

@@ -102,6 +102,7 @@ export class Pool implements SessionHome {
 
   ended(session: ClientSession): void {
     this.sessions.delete(session);
+    this.convoys.left(session);
     this.#world.ended(session);
   }
 

@@ -8,6 +8,7 @@ import { renameParse, renameTarget } from '#wire/rename-statement.ts';
 import type { ClientSession } from './client-session.ts';
 import { Group } from './group.ts';
 import { noteStatement, noteUnknown } from './note-statement.ts';
+import { passUnknown } from './pass-unknown.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 import { refusal } from './refusals.ts';
 import { type ServerConnection, toClients, toServers } from './server-connection.ts';
@@ -315,7 +316,7 @@ export class Preparing {
       this.#ensureUnnamed(server);
       return toServers.pass(bytes, from, to);
     }
-    if (statement === undefined) return this.#passUnknown(bytes, from, to, portalEnd + 1);
+    if (statement === undefined) return passUnknown(bytes, from, to, portalEnd + 1);
     this.#ensure(server, statement);
     const { nameBytes } = statement;
     const size = to - from - 1 + nameBytes.length - (nameEnd - portalEnd);
@@ -325,14 +326,6 @@ export class Preparing {
     toServers.copy(bytes, from + 5, portalEnd + 1);
     toServers.copy(nameBytes, 0, nameBytes.length);
     toServers.pass(bytes, nameEnd + 1, to);
-  }
-
-  /** A name that the client has not prepared: the server knows it from SQL's PREPARE or not at all. One of the proxy's is neither. */
-  #passUnknown(bytes: Buffer, from: number, to: number, nameAt: number): void {
-    if (bytes.toString('latin1', nameAt, nameAt + NAME_PREFIX.length) !== NAME_PREFIX) return toServers.pass(bytes, from, to);
-    const message = Buffer.from(bytes.subarray(from, to));
-    message[nameAt - from] = QUESTION_MARK;
-    toServers.add(message);
   }
 
   /** Describe and Close. */
@@ -351,7 +344,7 @@ export class Preparing {
     if (type === FRONTEND.close) return this.#close(server, group, name, bytes, from, to);
     if (name === '') this.#ensureUnnamed(server);
     const statement = this.#names.get(name);
-    if (statement === undefined) return this.#passUnknown(bytes, from, to, from + 6);
+    if (statement === undefined) return passUnknown(bytes, from, to, from + 6);
     this.#ensure(server, statement);
     toServers.add(renameTarget(bytes.subarray(from, to), statement.name));
   }
@@ -375,7 +368,7 @@ export class Preparing {
     };
     group.closes ??= [];
     group.closes.push(prepared(undo, false));
-    this.#passUnknown(bytes, from, to, from + 6);
+    passUnknown(bytes, from, to, from + 6);
   }
 
   /** A function by its number: what it does is not known. */
@@ -398,6 +391,5 @@ const UNKNOWN: StatementFacts = {
   named: null,
   unlisten: null,
 };
-const QUESTION_MARK = 0x3f;
 const SYNC = Buffer.from([FRONTEND.sync, 0, 0, 0, 4]);
 const MOST_CALLED = 1000;

@@ -7,7 +7,7 @@ export function tally(counts: Tally, name: string, by = 1): void {
   counts.set(name, (counts.get(name) ?? 0) + by);
 }
 
-/** One pool: a role in a database. `active`, `idle`, `connecting`, `pinned` and `waiting` are of this moment, the rest only grows. */
+/** One pool: a role in a database. `active`, `idle`, `connecting`, `pinned`, `waiting` and `statements` are of this moment, the rest only grows. */
 export class PoolStats {
   readonly database: string;
   readonly role: string;
@@ -16,6 +16,8 @@ export class PoolStats {
   readonly pinned: Tally = new Map();
   /** Clients that wait for a server connection. */
   waiting = 0;
+  /** Prepared statements that all server connections together hold for clients, and texts of such that are remembered. */
+  readonly statements = { held: 0, known: 0 };
   connects = 0;
   failedConnects = 0;
   transactions = 0;

@@ -170,7 +170,7 @@ export class SessionReads implements Reader {
     if (server.isBusy) session.home.stats.joinedReads += 1;
     convoy.add(new SharedRead(session, server, this.#cost, this.#now, prepares));
     this.convoy = convoy;
-    session.home.convoys.sends(convoy);
+    session.home.convoys.sends(convoy, session);
     return end;
   }
 

@@ -18,6 +18,11 @@ export class Statements {
   #lastId = 0;
   #bytes = 0;
 
+  /** Texts that are remembered. */
+  get size(): number {
+    return this.#known.size;
+  }
+
   /** Whoever prepares its text from now on gets another one. */
   forget(statement: Statement): void {
     for (const [key, known] of this.#known) {

@@ -1,21 +1,29 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { runMatriarch } from '#programs/cli/run-matriarch.ts';
+import { LABEL } from '#domain/kubernetes/labels.ts';
 import { NumberedWriter } from '../../support/numbered-writer.ts';
+import { read } from './api.ts';
 import { kubectl } from './kubectl.ts';
 
 /** Of a crowded machine: a pod takes half a minute to go, and as long to come. */
 const HEAL_MS = 180_000;
-const LOOK_EVERY_MS = 500;
+const LOOK_EVERY_MS = 1000;
+const CONNECT_MS = 10_000;
+const DIRECT_STATEMENT_MS = 1000;
+const NODE_PORT = ['--type=NodePort', '--port=5432', '--target-port=postgresql'] as const;
 
 interface Pod {
-  readonly metadata: { readonly name: string; readonly uid: string; readonly labels: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly creationTimestamp: string;
+    readonly deletionTimestamp?: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
   readonly status: {
     readonly phase: string;
+    readonly podIP?: string;
     readonly conditions?: readonly { readonly type: string; readonly status: string }[];
     readonly containerStatuses?: readonly { readonly restartCount: number }[];
   };
@@ -23,75 +31,64 @@ interface Pod {
 
 interface Status {
   readonly leader: string | null;
-  readonly members: readonly { readonly name: string; readonly state: string }[];
+  readonly epoch: number | null;
 }
 
-/** A cluster by the manifests of `matriarch manifests`, without an operator, in a namespace of its own. */
+/** A cluster in a namespace of its own, which somebody else fills. Clients come in from outside, by a port of the node. */
 export class KubeCluster {
-  readonly namespace: string;
+  readonly namespace = `matriarch-${randomBytes(3).toString('hex')}`;
   readonly name = 'db';
   instances = 3;
-  readonly #folder: string;
-  #url = '';
+  #proxyUrl = '';
+  #primaryUrl = '';
 
-  private constructor(namespace: string, folder: string) {
-    this.namespace = namespace;
-    this.#folder = folder;
-  }
-
-  /** Resolves when every member streams and the proxies let clients in. */
-  static async create(): Promise<KubeCluster> {
-    const namespace = `matriarch-${randomBytes(3).toString('hex')}`;
-    const cluster = new KubeCluster(namespace, await mkdtemp(join(tmpdir(), 'matriarch-kube-')));
-    await kubectl(['create', 'namespace', namespace]);
+  /** Resolves when every member streams and the proxies let clients in. `fill` makes the cluster. */
+  protected async start(fill: () => Promise<unknown>): Promise<void> {
+    await kubectl(['create', 'namespace', this.namespace]);
     try {
-      await cluster.#apply();
-      await cluster.healed();
-      await cluster.query('create table numbered (series text, number int, primary key (series, number))');
+      await fill();
+      await this.healed();
+      // As a person would do it, who wants in: these Services have the labels of what they lead to.
+      await this.kubectl('expose', 'deployment', `${this.name}-proxy`, '--name=outside', ...NODE_PORT);
+      await this.kubectl('expose', 'service', `${this.name}-primary`, '--name=outside-primary', ...NODE_PORT);
+      await this.findUrls();
+      await this.until('the proxies let clients in', async () => {
+        await this.query('create table if not exists numbered (series text, number int, primary key (series, number))');
+        return true;
+      });
     } catch (error) {
-      await cluster.destroy();
+      await this.destroy();
       throw error;
     }
-    return cluster;
   }
 
-  async #apply(): Promise<void> {
-    const { namespace, name } = this;
-    const { serverVersion } = JSON.parse(await kubectl(['version', '-o', 'json']));
-    const version = `${serverVersion.major}.${Number.parseInt(serverVersion.minor, 10)}`;
-    const image = process.env.MATRIARCH_IMAGE ?? 'localhost/matriarch:dev';
-    const made = await runMatriarch([
-      ...['manifests', name, '--namespace', namespace, '--image', image, '--kubernetes', version],
-      ...['--storage-size', '1Gi', '--out', this.#folder],
-    ]);
-    if (made.code !== 0) throw new Error(made.stderr);
-    await this.kubectl('apply', '-f', join(this.#folder, 'postgresql'), '-f', join(this.#folder, 'proxy'));
-    await this.kubectl(
-      'expose',
-      'deployment',
-      `${name}-proxy`,
-      '--type=NodePort',
-      '--name=outside',
-      '--port=5432',
-      '--target-port=postgresql',
+  /** Anew when the password has changed. */
+  protected async findUrls(): Promise<void> {
+    const [nodes, secret, proxy, primary] = await Promise.all(
+      ['nodes', `secret/${this.name}-superuser`, 'service/outside', 'service/outside-primary'].map((what) => this.get(what)),
     );
-    this.#url = await this.#outsideUrl();
-  }
-
-  async #outsideUrl(): Promise<string> {
-    const [nodes, service, secret] = await Promise.all(
-      ['nodes', 'service/outside', `secret/${this.name}-superuser`].map(async (what) =>
-        JSON.parse(await this.kubectl('get', what, '-o', 'json')),
-      ),
-    );
-    const addresses: { type: string; address: string }[] = nodes.items[0].status.addresses;
-    const host = addresses.find(({ type }) => type === 'InternalIP')?.address;
+    const host = nodes.items[0].status.addresses.find(({ type }: { type: string }) => type === 'InternalIP')?.address;
     const text = (key: string) => encodeURIComponent(Buffer.from(secret.data[key], 'base64').toString('utf8'));
-    return `postgresql://${text('username')}:${text('password')}@${host}:${service.spec.ports[0].nodePort}/postgres?x=1`;
+    const url = (service: typeof proxy) =>
+      `postgresql://${text('username')}:${text('password')}@${host}:${service.spec.ports[0].nodePort}/postgres?x=1`;
+    [this.#proxyUrl, this.#primaryUrl] = [url(proxy), url(primary)];
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: whatever kubectl prints
+  async get(...what: readonly string[]): Promise<any> {
+    return JSON.parse(await this.kubectl('get', ...what, '-o', 'json'));
   }
 
   kubectl(...args: readonly string[]): Promise<string> {
     return kubectl(['--namespace', this.namespace, ...args]);
+  }
+
+  kubectlFor(timeoutMs: number, ...args: readonly string[]): Promise<string> {
+    return kubectl(['--namespace', this.namespace, ...args], { timeoutMs });
+  }
+
+  async apply(object: unknown): Promise<void> {
+    await kubectl(['--namespace', this.namespace, 'apply', '-f', '-'], { input: JSON.stringify(object) });
   }
 
   /** In the container of a member. */
@@ -99,58 +96,62 @@ export class KubeCluster {
     return this.kubectl('exec', member, '-c', 'postgresql', '--', ...command);
   }
 
+  /** A client of the proxies. */
   writer(series: string): NumberedWriter {
-    return new NumberedWriter(this.#url, series);
+    return new NumberedWriter(this.#proxyUrl, series);
+  }
+
+  /** A client of `NAME-primary`. Nobody tells it when its server is gone, so it gives up a statement as a careful application does. */
+  directWriter(series: string): NumberedWriter {
+    return new NumberedWriter(this.#primaryUrl, series, DIRECT_STATEMENT_MS);
   }
 
   async query<Row extends object>(text: string): Promise<readonly Row[]> {
-    const client = new Client({ connectionString: this.#url });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return (await client.query<Row & Record<string, unknown>>(text)).rows;
-    } finally {
-      await client.end();
-    }
+    return asClient(this.#proxyUrl, (client) => rows<Row>(client, text));
+  }
+
+  /** As a declared role, by the password of its Secret. */
+  async as<Row extends object>(role: string, database: string, text: string): Promise<readonly Row[]> {
+    const { data } = await this.get('secret', `${this.name}-role-${role}`);
+    const url = new URL(this.#proxyUrl);
+    [url.username, url.password] = [role, encodeURIComponent(Buffer.from(data.password, 'base64').toString())];
+    url.pathname = `/${database}`;
+    return asClient(url.href, (client) => rows<Row>(client, text));
   }
 
   /** Acknowledged numbers that are gone: must be none. */
-  async missing(writer: NumberedWriter): Promise<readonly number[]> {
-    const client = new Client({ connectionString: this.#url });
-    client.on('error', () => {});
-    await client.connect();
-    try {
-      return await writer.missing(client);
-    } finally {
-      await client.end();
-    }
+  missing(writer: NumberedWriter): Promise<readonly number[]> {
+    return asClient(this.#proxyUrl, (client) => writer.missing(client));
+  }
+
+  /** As the superuser, in the container of a member; by default at its own server. */
+  psql(member: string, sql: string, host = 'localhost'): Promise<string> {
+    const login = (key: string) => `"$(cat /etc/matriarch/secrets/superuser/${key})"`;
+    const command = `PGUSER=${login('username')} PGPASSWORD=${login('password')} exec psql -h ${host} -d postgres -Atc "$1"`;
+    return this.exec(member, 'sh', '-c', command, 'sh', sql);
   }
 
   async pods(): Promise<readonly Pod[]> {
-    const selector = `matriarch.dev/cluster=${this.name},matriarch.dev/component=postgresql`;
-    return JSON.parse(await this.kubectl('get', 'pods', '-l', selector, '-o', 'json')).items;
+    const labelSelector = `${LABEL.cluster}=${this.name},${LABEL.component}=postgresql`;
+    const path = `/api/v1/namespaces/${this.namespace}/pods?${new URLSearchParams({ labelSelector })}`;
+    return ((await read(path)) as { items: readonly Pod[] }).items;
   }
 
+  /** As the labels have it. */
   async primary(): Promise<string> {
-    const { leader } = await this.until('there is a leader', async () => {
-      const status = await this.status();
-      return status?.leader == null ? undefined : status;
-    });
-    return String(leader);
-  }
-
-  /** As the first member that can be asked has it. */
-  async status(): Promise<Status | undefined> {
-    for (const { metadata } of await this.pods()) {
-      const status = await this.statusOf(metadata.name);
-      if (status !== undefined) return status;
-    }
-    return undefined;
+    return this.until('there is a primary', async () => (await this.pods()).find(isPrimary)?.metadata.name);
   }
 
   async statusOf(member: string): Promise<Status | undefined> {
     const text = await this.exec(member, 'matriarch', 'status', '-o', 'json').catch(() => '');
     return text === '' ? undefined : (JSON.parse(text) as Status);
+  }
+
+  /** Resolves when another pod than `member` is labelled as the primary. */
+  async ledByAnother(member: string): Promise<void> {
+    await this.until(`somebody else than ${member} leads`, async () =>
+      (await this.pods()).some((pod) => isPrimary(pod) && pod.metadata.name !== member) ? true : undefined,
+    );
   }
 
   async switchTo(member: string): Promise<void> {
@@ -173,18 +174,9 @@ export class KubeCluster {
     await kubectl(['create', '-f', '-'], { input: JSON.stringify({ ...rest, metadata: { name, namespace, labels } }) });
   }
 
-  /** Adds to the configuration that the ConfigMap declares. */
-  async declare(change: Readonly<Record<string, unknown>>): Promise<void> {
-    const { data } = JSON.parse(await this.kubectl('get', `configmap/${this.name}-config`, '-o', 'json'));
-    const config = { ...JSON.parse(data['cluster.yaml']), ...change };
-    const patch = JSON.stringify({ data: { 'cluster.yaml': JSON.stringify(config) } });
-    await this.kubectl('patch', `configmap/${this.name}-config`, '--type=merge', '-p', patch);
-  }
-
-  async setPassword(password: string): Promise<void> {
-    const patch = JSON.stringify({ stringData: { password } });
-    await this.kubectl('patch', `secret/${this.name}-superuser`, '--type=merge', '-p', patch);
-    this.#url = await this.#outsideUrl();
+  async setPassword(password: string, secret = `${this.name}-superuser`): Promise<void> {
+    await this.kubectl('patch', 'secret', secret, '--type=merge', '-p', JSON.stringify({ stringData: { password } }));
+    await this.findUrls();
   }
 
   /** Every member is there, streams or leads, is ready, and its label says what it is. */
@@ -192,12 +184,10 @@ export class KubeCluster {
     await this.until('every member is in its place', async () => {
       const pods = await this.pods();
       if (pods.length !== this.instances || !pods.every(isReady)) return undefined;
-      const status = await this.status();
-      const places = status?.members.filter(({ state }) => state === 'streaming' || state === 'primary');
-      if (status === undefined || places?.length !== this.instances) return undefined;
-      const role = ({ name, labels }: Pod['metadata']) =>
-        labels['matriarch.dev/role'] === (name === status.leader ? 'primary' : 'replica');
-      return pods.every(({ metadata }) => role(metadata)) ? true : undefined;
+      // A replica that does not stream is not ready.
+      const roles = pods.map(({ metadata }) => metadata.labels[LABEL.role]);
+      const inPlace = roles.filter((role) => role === 'primary').length === 1 && roles.every((role) => role !== undefined);
+      return inPlace ? true : undefined;
     });
   }
 
@@ -206,22 +196,42 @@ export class KubeCluster {
     for (;;) {
       const found = await look().catch(() => undefined);
       if (found !== undefined) return found;
-      if (performance.now() > deadline) throw new Error(`waited in vain: ${what}\n${await this.#describe()}`);
+      if (performance.now() > deadline) throw new Error(`waited in vain: ${what}\n${await this.describe()}`);
       await sleep(LOOK_EVERY_MS);
     }
   }
 
-  async #describe(): Promise<string> {
+  protected async describe(): Promise<string> {
     const pods = await this.kubectl('get', 'pods', '-o', 'wide', '-L', 'matriarch.dev/role').catch(String);
-    return `${pods}\n${JSON.stringify(await this.status().catch(String), null, 1)}`;
+    const status = await this.exec(`${this.name}-0`, 'matriarch', 'status').catch(String);
+    return `${pods}\n${status}`;
   }
 
   async destroy(): Promise<void> {
     await kubectl(['delete', 'namespace', this.namespace, '--wait=false']);
-    await rm(this.#folder, { recursive: true, force: true });
   }
 }
 
-function isReady({ status }: Pod): boolean {
+function isPrimary({ metadata }: Pod): boolean {
+  return metadata.labels[LABEL.role] === 'primary' && metadata.deletionTimestamp === undefined;
+}
+
+function isReady({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
   return status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true;
+}
+
+async function asClient<T>(url: string, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function rows<Row extends object>(client: Client, text: string): Promise<readonly Row[]> {
+  return (await client.query<Row & Record<string, unknown>>(text)).rows;
 }

@@ -27,6 +27,8 @@ export interface IntermediaryOptions {
   readonly clients: number;
   /** Connections to the server for one user in one database. Default 20. */
   readonly serversPerPool?: number;
+  /** Prepared statements that a server connection keeps, where that can be said. */
+  readonly preparedPerServer?: number;
   /** PEM. With it clients may come with TLS, and the server is reached with TLS. */
   readonly tls?: { readonly ca: string; readonly certificate: string; readonly key: string };
 }

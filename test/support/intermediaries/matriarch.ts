@@ -10,14 +10,14 @@ const PROGRAM = join(import.meta.dirname, '..', '..', '..', 'bin', 'matriarch');
 
 /** The proxy as people run it, in front of a server without an agent. */
 export async function startMatriarchProxy(options: IntermediaryOptions): Promise<Intermediary> {
-  const { server, folder, clients, serversPerPool = 20, tls } = options;
+  const { server, folder, clients, serversPerPool = 20, preparedPerServer, tls } = options;
   mkdirSync(folder, { mode: 0o700 });
   const file = (name: string, text: string) => writeFor(undefined, join(folder, name), text);
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const config = {
     listen: { host: HOST, port },
     metrics: { host: HOST, port: metricsPort },
-    limits: { clients: clients + 10, serversPerPool },
+    limits: { clients: clients + 10, serversPerPool, ...(preparedPerServer && { preparedPerServer }) },
     log: { level: 'warn' },
     source: {
       kind: 'servers',

@@ -1,4 +1,5 @@
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { ANNOTATION } from '#domain/kubernetes/labels.ts';
 import type { Action } from '../action.ts';
 import { fieldsOf, ordinalOf } from '../member-facts.ts';
 import { labelsOf } from '../object.ts';
@@ -15,6 +16,8 @@ interface ModelMember {
   /** As its files say. */
   files: Readonly<Record<string, string>>;
   broken: boolean;
+  /** Of the ConfigMap that its pod was last told of. */
+  told: string;
 }
 
 const DEFAULTS = {
@@ -70,6 +73,8 @@ export class ModelCluster {
         return void this.objects.delete(`${action.object.kind}/${action.object.name}`);
       case 'growClaim':
         return void this.claims.set(action.claim, action.size);
+      case 'nudge':
+        return this.#nudge(action.pod, action.version);
       case 'forget':
         return void this.known.delete(action.member);
       case 'switchover':
@@ -115,7 +120,7 @@ export class ModelCluster {
       if (!this.claims.has(claim)) this.claims.set(claim, size);
       if (this.members.has(name)) continue;
       const files = { ...DEFAULTS, ...this.#configured() };
-      this.members.set(name, { ordinal, revision: this.revision, startsIn: 2, inForce: files, files, broken: false });
+      this.members.set(name, { ordinal, revision: this.revision, startsIn: 2, inForce: files, files, broken: false, told: '' });
     }
   }
 
@@ -137,7 +142,7 @@ export class ModelCluster {
     const status = old?.status;
     this.objects.set(key(object), {
       ...object,
-      metadata: { ...object.metadata, generation: this.#generation },
+      metadata: { ...object.metadata, generation: this.#generation, resourceVersion: String(this.#generation) },
       ...(status === undefined ? {} : { status }),
     });
   }
@@ -188,6 +193,11 @@ export class ModelCluster {
       : (JSON.parse(String(text)) as { postgresql: { parameters: Record<string, string> } }).postgresql.parameters;
   }
 
+  #nudge(pod: string, version: string): void {
+    if (this.#member(pod).told === version) throw new Error(`${pod} is told once more`);
+    this.#member(pod).told = version;
+  }
+
   #member(name: string): ModelMember {
     const found = this.members.get(name);
     if (found === undefined) throw new Error(`there is no ${name}`);
@@ -207,10 +217,11 @@ export class ModelCluster {
     };
   }
 
-  #pod(name: string, { revision, startsIn, broken }: ModelMember): KubeObject {
+  #pod(name: string, { revision, startsIn, broken, told }: ModelMember): KubeObject {
     const labels = { ...labelsOf({ name: this.#name }, 'postgresql'), 'controller-revision-hash': revision };
-    const status = { conditions: [{ type: 'Ready', status: startsIn === 0 && !broken ? 'True' : 'False' }] };
-    return { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels }, status };
+    const conditions = [{ type: 'Ready', status: startsIn === 0 && !broken ? 'True' : 'False' }];
+    const metadata = { name, labels, annotations: { [ANNOTATION.configVersion]: told } };
+    return { apiVersion: 'v1', kind: 'Pod', metadata, status: { phase: 'Running', conditions } };
   }
 
   #object(apiVersion: string, kind: string, name: string, body: Readonly<Record<string, unknown>>): KubeObject {
