@@ -14,7 +14,7 @@ import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
 import { postgresClusterCrd } from '#domain/kubernetes/postgres-cluster-crd.ts';
 import type { OperatorChildOrder } from './operator/operator-child.ts';
 
-export interface OperatorBenchOptions {
+interface OperatorBenchOptions {
   readonly clusters: number;
   readonly edits: number;
   /** The clusters that are not made by then are left out. */

@@ -59,6 +59,9 @@ export function toFailure(error: unknown, sent: boolean): KubeFailure {
 /** Of an HTTP answer that is no success. A 5xx may have changed something: the store behind the server did not answer in time. */
 export function refusal(status: number, answer: KubeStatus): KubeFailure {
   const detail = answer.message === '' ? `HTTP ${status}` : answer.message;
+  // An apply of what is of another type than the field: the server did not get as far as its store.
+  if (status === 500 && /failed to create typed patch object/.test(detail))
+    return new KubeFailure('kubernetes.refused', detail, { status, answer, harmless: true });
   return new KubeFailure(codeOf(status), detail, { status, answer, harmless: status < 500 });
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { accessRules, isGateOpen } from './access-file.ts';
+import { accessRules, isGateOpen, withDeclared } from './access-file.ts';
 import { formatConninfo, passfileLine } from './conninfo.ts';
 import { isDiskFull } from './job-error.ts';
 
@@ -46,7 +46,9 @@ test('what people declare counts while the gate is open, before what lets everyb
       .slice(1, at)
       .filter((line) => !line.startsWith('#')),
   ).toEqual(lines(false));
-  expect(declared(true).length - at).toBe(4);
+  expect(declared(true).length - at).toBe(5);
+  expect(withDeclared(accessRules({ ...PARTS, certified: ['app'] }, true), hba).trimEnd().split('\n')).toEqual(declared(true));
+  expect(withDeclared(accessRules(PARTS, false), hba)).toBe(accessRules(PARTS, false));
 });
 
 test('nobody gets in without a password', () => {

@@ -3,6 +3,8 @@ import type { ServerMemory } from './server-context.ts';
 
 const OPEN = '# gate: open';
 const CLOSED = '# gate: closed';
+const DECLARED = '# declared';
+const DECLARED_END = '# end of declared';
 
 /** What both files can express as an exact name in every release: with a slash in front it would be a pattern (16 and later). */
 const EXPRESSIBLE = /^[^/\p{C}\p{Zl}\p{Zp}\ufffd][^\p{C}\p{Zl}\p{Zp}\ufffd]*$/u;
@@ -11,7 +13,7 @@ export function isExpressible(name: string): boolean {
   return EXPRESSIBLE.test(name);
 }
 
-export type AccessParts = Pick<ServerMemory, 'secrets' | 'certified' | 'hba'>;
+type AccessParts = Pick<ServerMemory, 'secrets' | 'certified' | 'hba'>;
 
 /**
  * pg_hba.conf. The agent gets in through the socket and members over TLS at all times; clients only while the gate is open. "all"
@@ -31,12 +33,23 @@ export function accessRules({ secrets, certified, hba }: AccessParts, open: bool
     `local   all         ${replication}                reject`,
   ];
   const clients = [
+    DECLARED,
     ...hba,
+    DECLARED_END,
     ...certified.filter(isExpressible).map((name) => `hostssl all ${quoteName(name)} all cert map=${PROXY_MAP}`),
     'local   all         all                            scram-sha-256',
     'hostssl all         all all scram-sha-256',
   ];
   return `${['# Written by Matriarch.', open ? OPEN : CLOSED, ...always, ...(open ? clients : [])].join('\n')}\n`;
+}
+
+/** The rules with other lines of people's in them; all else stays, such as what a process of before knew of the roles. */
+export function withDeclared(rules: string, hba: readonly string[]): string {
+  const lines = rules.split('\n');
+  const [from, to] = [lines.indexOf(DECLARED), lines.indexOf(DECLARED_END)];
+  // A closed gate has none.
+  if (from < 0 || to < from) return rules;
+  return [...lines.slice(0, from + 1), ...hba, ...lines.slice(to)].join('\n');
 }
 
 /** pg_ident.conf: as whom the proxies' certificate logs in. Exact names: a pattern would let in whoever has a certificate of a member. */

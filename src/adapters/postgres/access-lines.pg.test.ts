@@ -11,8 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => servers.end());
 
+/** As a client comes: over TCP with TLS. */
+const comeIn = (name: string) => n1.connect({ name, password: 'p' }, { host: n1.options.host, ssl: { ca: n1.options.tls.ca } });
+
 async function getsIn(name: string): Promise<boolean> {
-  const client = await n1.connect({ name, password: 'p' }).catch((error: Error) => {
+  const client = await comeIn(name).catch((error: Error) => {
     if (/pg_hba.conf rejects/.test(error.message)) return undefined;
     throw error;
   });
@@ -44,7 +47,7 @@ test('a line is in force when it is declared, without a restart, and gone when i
 test('a closed gate lets nobody in, whatever is declared', async () => {
   await n1.server.run({ kind: 'gate', open: false, cut: false }, 'n1_1', () => {});
   await n1.server.useAccess(['hostssl all app all scram-sha-256']);
-  await expect(n1.connect({ name: 'app', password: 'p' })).rejects.toThrow('no pg_hba.conf entry');
+  await expect(comeIn('app')).rejects.toThrow('no pg_hba.conf entry');
   await n1.server.run({ kind: 'gate', open: true, cut: false }, 'n1_1', () => {});
   expect(await getsIn('app')).toBe(true);
 });

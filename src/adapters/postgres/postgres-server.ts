@@ -44,9 +44,10 @@ import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
 const KEEP_ACCESS_EVERY_MS = 1000;
-/** Of what takes a restart the view says that it "could not be applied" (manual, 54.8, pg_file_settings). */
-const REFUSED = `SELECT name, error FROM pg_file_settings
-  WHERE error IS NOT NULL AND name IS NOT NULL AND error <> 'setting could not be applied'`;
+/** That it "could not be applied" the view says of a value that is wrong, and of one that waits for a restart. */
+const REFUSED = `SELECT f.name, CASE f.error WHEN 'setting could not be applied' THEN 'PostgreSQL does not take ' || f.setting ELSE f.error END AS error
+  FROM pg_file_settings f LEFT JOIN pg_settings s ON lower(s.name) = lower(f.name)
+  WHERE f.error IS NOT NULL AND f.name IS NOT NULL AND s.pending_restart IS NOT TRUE`;
 
 export interface PostgresServer extends ServerPort {
   /** Rewrites the cluster's parameters and reloads. Returns the names that only a restart brings into force. */

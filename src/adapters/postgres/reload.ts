@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { accessRules, isGateOpen } from './access-file.ts';
+import { accessRules, isGateOpen, withDeclared } from './access-file.ts';
 import { readIfThere } from './owned-files.ts';
 import { GENERATION } from './role-file.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
@@ -50,7 +50,7 @@ export async function renewAccess(context: JobContext): Promise<void> {
   const { files, layout, memory, postmaster, role } = context;
   const before = await readIfThere(layout.accessFile);
   if (before === undefined) return;
-  if (!(await files.writeIfChanged(layout.accessFile, accessRules(memory, isGateOpen(before))))) return;
+  if (!(await files.writeIfChanged(layout.accessFile, withDeclared(before, memory.hba)))) return;
   if (postmaster.pid() === undefined) return;
   await role.read();
   const generation = await role.write({});

@@ -38,7 +38,7 @@ export function beginChange(state: AuthorityState, next: KeyPair, rotation: numb
   return { ...state, rotation, change: { stage: 'trust', next, since: now } };
 }
 
-export interface AuthorityStep {
+interface AuthorityStep {
   readonly state: AuthorityState;
   /** Null: no change is under way any more. */
   readonly waitingFor: string | null;

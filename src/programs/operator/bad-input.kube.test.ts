@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KubeFailure } from '#adapters/kubernetes/failures.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
-import { CLUSTERS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
+import { CLUSTERS, CROWDED_MS, cluster, OperatorBench, SECRETS, until } from './testing/operator-bench.ts';
 
 let bench: OperatorBench;
 beforeAll(async () => {
   bench = await OperatorBench.start();
-});
+}, CROWDED_MS);
 afterAll(() => bench?.close());
 
 const parameters = (values: object) => ({ postgresql: { parameters: values } });
@@ -89,46 +89,57 @@ const CONDITION: readonly (readonly [text: string, spec: Readonly<Record<string,
   ['affinity', { affinity: { nodeAffinity: 'near' } }],
 ];
 
-test('what the API server cannot tell becomes a condition; nothing of it is written again and again, and good clusters are made beside', async () => {
-  const namespace = await bench.api.createNamespace();
-  bench.startOperator(namespace);
-  for (const [index, [, spec]] of CONDITION.entries())
-    await bench.client.create(CLUSTERS, namespace, cluster(`bad-${index}`, spec));
-  for (const [index, [text]] of CONDITION.entries()) {
-    await until(async () => (await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.status === 'False');
-    console.log(index);
-    expect((await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.message).toContain(text);
-  }
-  const told = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
-  await bench.client.create(CLUSTERS, namespace, cluster('good'));
-  await until(async () => (await bench.replicasOf(namespace, 'good')) === 3);
-  // Each is looked at once more.
-  for (const index of CONDITION.keys())
-    await bench.client.patch(CLUSTERS, namespace, `bad-${index}`, 'merge', { metadata: { annotations: { touched: 'yes' } } });
-  await bench.client.create(CLUSTERS, namespace, cluster('last'));
-  await until(async () => (await bench.conditionOf(namespace, 'last', 'Progressing'))?.reason === 'Waiting');
-  const after = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
-  expect(after).toBe(told);
-});
+test(
+  'what the API server cannot tell becomes a condition; nothing of it is written again and again, and good clusters are made beside',
+  async () => {
+    const namespace = await bench.api.createNamespace();
+    bench.startOperator(namespace);
+    for (const [index, [, spec]] of CONDITION.entries())
+      await bench.client.create(CLUSTERS, namespace, cluster(`bad-${index}`, spec));
+    for (const [index, [text]] of CONDITION.entries()) {
+      await until(async () => (await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.status === 'False');
+      expect((await bench.conditionOf(namespace, `bad-${index}`, 'Accepted'))?.message).toContain(text);
+    }
+    const told = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
+    await bench.client.create(CLUSTERS, namespace, cluster('good'));
+    await until(async () => (await bench.replicasOf(namespace, 'good')) === 3);
+    // Each is looked at once more.
+    for (const index of CONDITION.keys())
+      await bench.client.patch(CLUSTERS, namespace, `bad-${index}`, 'merge', { metadata: { annotations: { touched: 'yes' } } });
+    await bench.client.create(CLUSTERS, namespace, cluster('last'));
+    await until(async () => (await bench.conditionOf(namespace, 'last', 'Progressing'))?.reason === 'Waiting');
+    const after = bench.writes.filter((write) => /postgresclusters\/bad-\d+\/status/.test(write)).length;
+    expect(after).toBe(told);
+  },
+  CROWDED_MS,
+);
 
-test('a resource that was refused is a cluster as soon as it is mended', async () => {
-  const namespace = await bench.api.createNamespace();
-  bench.startOperator(namespace);
-  await bench.client.create(CLUSTERS, namespace, cluster('main', parameters({ max_connections: 'lots' })));
-  await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'False');
-  await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { spec: parameters({ max_connections: 50 }) });
-  await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
-  await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
-});
+test(
+  'a resource that was refused is a cluster as soon as it is mended',
+  async () => {
+    const namespace = await bench.api.createNamespace();
+    bench.startOperator(namespace);
+    await bench.client.create(CLUSTERS, namespace, cluster('main', parameters({ max_connections: 'lots' })));
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'False');
+    await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { spec: parameters({ max_connections: 50 }) });
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
+    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
+  },
+  CROWDED_MS,
+);
 
-test('a Secret that somebody deletes is made again', async () => {
-  const namespace = await bench.api.createNamespace();
-  const first = bench.startOperator(namespace);
-  await bench.client.create(CLUSTERS, namespace, cluster('main', { roles: [{ name: 'app' }] }));
-  await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
-  await first.stop();
-  const gone = ['main-superuser', 'main-replication', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
-  for (const name of gone) await bench.client.delete(SECRETS, namespace, name);
-  bench.startOperator(namespace);
-  for (const name of gone) await until(async () => (await bench.client.get(SECRETS, namespace, name)) !== undefined);
-});
+test(
+  'a Secret that somebody deletes is made again',
+  async () => {
+    const namespace = await bench.api.createNamespace();
+    const first = bench.startOperator(namespace);
+    await bench.client.create(CLUSTERS, namespace, cluster('main', { roles: [{ name: 'app' }] }));
+    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
+    await first.stop();
+    const gone = ['main-superuser', 'main-replication', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
+    for (const name of gone) await bench.client.delete(SECRETS, namespace, name);
+    bench.startOperator(namespace);
+    for (const name of gone) await until(async () => (await bench.client.get(SECRETS, namespace, name)) !== undefined);
+  },
+  CROWDED_MS,
+);

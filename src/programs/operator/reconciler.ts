@@ -94,7 +94,8 @@ export class Reconciler {
     if (members.some((member) => !(member in observed.views))) this.#secrets.doubt(key);
     const planned = plan(cluster, { ...surroundings, spareMembers: Math.max(spec.instances, members.length) }, observed);
     const rotation = planned.actions.length > 0 ? null : await this.#secrets.rotate(cluster, members, observed.views, signal);
-    const next = { ...planned, waitingFor: planned.waitingFor ?? rotation };
+    const waits = [planned.waitingFor, rotation].filter((what) => what !== null);
+    const next = { ...planned, waitingFor: waits.length === 0 ? null : waits.join('; ') };
     let failure: Error | undefined;
     try {
       for (const action of next.actions) await this.#perform(key, resource, cluster, agents, action);

@@ -235,7 +235,7 @@ export class ApiServer {
       ...['--tls-cert-file', file('server.crt'), '--tls-private-key-file', file('server.key')],
       ...['--service-account-key-file', file('sa.key'), '--service-account-signing-key-file', file('sa.key')],
       ...['--service-account-issuer', ISSUER, '--token-auth-file', file('tokens.csv')],
-      ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.0.0.0/24'],
+      ...['--authorization-mode', 'RBAC', '--service-cluster-ip-range', '10.0.0.0/20'],
       // Nobody makes the service account that a pod would be given.
       ...['--disable-admission-plugins', 'ServiceAccount'],
     ];

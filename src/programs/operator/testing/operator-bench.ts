@@ -15,6 +15,8 @@ export const SETS = resourceTypeOf({ apiVersion: 'apps/v1', kind: 'StatefulSet' 
 export const SECRETS = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
 export const SERVICES = resourceTypeOf({ apiVersion: 'v1', kind: 'Service' });
 
+/** An API server begins within two seconds, and on a crowded machine within minutes. */
+export const CROWDED_MS = 400_000;
 const LOOK_EVERY_MS = 50;
 
 /** A real API server that holds PostgresClusters, and operators that reach it through something that counts what they write. */

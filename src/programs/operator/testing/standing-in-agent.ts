@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:https';
 import { summarize } from '#adapters/tls/check-identity.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
 
-export interface MountedFiles {
+interface MountedFiles {
   readonly ca: string;
   readonly certificate: string;
   readonly key: string;
