@@ -47,7 +47,11 @@ test('what people declare counts while the gate is open, before what lets everyb
       .filter((line) => !line.startsWith('#')),
   ).toEqual(lines(false));
   expect(declared(true).length - at).toBe(5);
-  expect(withDeclared(accessRules({ ...PARTS, certified: ['app'] }, true), hba).trimEnd().split('\n')).toEqual(declared(true));
+  expect(
+    withDeclared(accessRules({ ...PARTS, certified: ['app'] }, true), hba)
+      .trimEnd()
+      .split('\n'),
+  ).toEqual(declared(true));
   expect(withDeclared(accessRules(PARTS, false), hba)).toBe(accessRules(PARTS, false));
 });
 
