@@ -184,7 +184,7 @@ const specs = fc.record({
   resources: fc.constantFrom({ requests: { cpu: '100m' } }, { requests: { cpu: '1000m' } }),
 });
 
-test('whatever a person changes, in whatever order, each way is safe and comes to an end', () => {
+test('whatever a person changes, in whatever order, each way is safe and comes to an end', { timeout: 60_000 }, () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(specs, fc.nat({ max: 12 }), fc.nat({ max: 4 })), { minLength: 1, maxLength: 4 }), (changes) => {
       const model = new ModelCluster('main');

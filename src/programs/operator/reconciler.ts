@@ -125,7 +125,8 @@ export class Reconciler {
     onAction(key, action, said);
     const reason = `${action.kind[0]?.toUpperCase()}${action.kind.slice(1)}`;
     // Of its own objects people hear when they ask.
-    if (action.kind !== 'apply') events.tell(resource, { type: 'Normal', reason, message: `${said}: ${action.because}` });
+    if (action.kind !== 'apply' && action.kind !== 'nudge')
+      events.tell(resource, { type: 'Normal', reason, message: `${said}: ${action.because}` });
   }
 
   async #takeAway(

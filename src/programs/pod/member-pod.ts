@@ -76,7 +76,8 @@ export class MemberPod {
         const why = (error as Error).message;
         if (why !== told) this.#options.log('warn', `the agent cannot start yet: ${why}`);
         told = why;
-        await this.#show(why);
+        // Who waits must not end because nobody can be told.
+        await this.#show(why).catch((failure: Error) => this.#options.log('warn', failure.message));
       }
       await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
     }
@@ -88,8 +89,9 @@ export class MemberPod {
     if (this.#page === undefined) {
       const { WaitingPage } = await import('./waiting-page.ts');
       const host = environment.ip.includes(':') ? '::' : '0.0.0.0';
-      this.#page = new WaitingPage({ host, port: healthPort }, (error) => log('warn', (error as Error).message));
-      await this.#page.open();
+      const page = new WaitingPage({ host, port: healthPort }, (error) => log('warn', (error as Error).message));
+      await page.open();
+      this.#page = page;
     }
     this.#page.tell(why);
   }

@@ -4,6 +4,7 @@ import type { StatementFacts } from '#sql/read-statement.ts';
 import { readStatement } from '#sql/read-statement.ts';
 import { shapeOf } from '#sql/shape-of.ts';
 import { renameParse } from '#wire/rename-statement.ts';
+import { ownCopy } from './own-copy.ts';
 import { isOfBuiltinTypes } from './parameter-types.ts';
 import { NAME_PREFIX, type Statement } from './prepared-on-server.ts';
 
@@ -48,11 +49,11 @@ export class Statements {
     }
     const id = ++this.#lastId;
     const name = `${NAME_PREFIX}${id}`;
-    const renamed = renameParse(message, name);
+    const renamed = ownCopy(renameParse(message, name));
     const textStart = 5 + name.length + 1;
     const textEnd = renamed.indexOf(0, textStart);
     const facts = readStatement(renamed, textStart, textEnd, hazards);
-    const nameBytes = Buffer.from(`${name}\0`);
+    const nameBytes = renamed.subarray(5, textStart);
     const statement: Statement = {
       id,
       name,

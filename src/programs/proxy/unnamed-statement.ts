@@ -1,5 +1,6 @@
 import type { Hazards } from '#sql/hazards.ts';
 import { readStatement, type StatementFacts } from '#sql/read-statement.ts';
+import { ownCopy } from './own-copy.ts';
 
 /** The unnamed statement of a client, as it last prepared it. */
 export interface Unnamed {
@@ -21,7 +22,7 @@ export function unnamedStatement(
   if (before !== null && before.readBy === hazards && bytes.compare(before.message, 0, before.message.length, from, to) === 0)
     return before;
   const facts = readStatement(bytes, from + TEXT_AT, textEnd, hazards);
-  return { message: Buffer.from(bytes.subarray(from, to)), facts, readBy: hazards };
+  return { message: ownCopy(bytes.subarray(from, to)), facts, readBy: hazards };
 }
 
 /** Behind the header and the empty name. */

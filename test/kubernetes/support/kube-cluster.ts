@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { LABEL } from '#domain/kubernetes/labels.ts';
@@ -41,6 +44,7 @@ export class KubeCluster {
   instances = 3;
   #proxyUrl = '';
   #primaryUrl = '';
+  readonly #folders: string[] = [];
 
   /** Resolves when every member streams and the proxies let clients in. `fill` makes the cluster. */
   protected async start(fill: () => Promise<unknown>): Promise<void> {
@@ -64,14 +68,26 @@ export class KubeCluster {
 
   /** Anew when the password has changed. */
   protected async findUrls(): Promise<void> {
-    const [nodes, secret, proxy, primary] = await Promise.all(
-      ['nodes', `secret/${this.name}-superuser`, 'service/outside', 'service/outside-primary'].map((what) => this.get(what)),
+    const [nodes, secret, tls, proxy, primary] = await Promise.all(
+      [
+        'nodes',
+        `secret/${this.name}-superuser`,
+        `secret/${this.name}-member-tls`,
+        'service/outside',
+        'service/outside-primary',
+      ].map((what) => this.get(what)),
     );
+    const folder = await mkdtemp(join(tmpdir(), 'matriarch-ca-'));
+    const authority = join(folder, 'ca.crt');
+    await writeFile(authority, Buffer.from(tls.data['ca.crt'], 'base64'));
     const host = nodes.items[0].status.addresses.find(({ type }: { type: string }) => type === 'InternalIP')?.address;
     const text = (key: string) => encodeURIComponent(Buffer.from(secret.data[key], 'base64').toString('utf8'));
     const url = (service: typeof proxy) =>
       `postgresql://${text('username')}:${text('password')}@${host}:${service.spec.ports[0].nodePort}/postgres?x=1`;
-    [this.#proxyUrl, this.#primaryUrl] = [url(proxy), url(primary)];
+    // The servers themselves let nobody in without TLS.
+    [this.#proxyUrl, this.#primaryUrl] = [url(proxy), `${url(primary)}&sslrootcert=${authority}`];
+    await Promise.all(this.#folders.splice(0).map((one) => rm(one, { recursive: true, force: true })));
+    this.#folders.push(folder);
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: whatever kubectl prints
@@ -209,6 +225,7 @@ export class KubeCluster {
 
   async destroy(): Promise<void> {
     await kubectl(['delete', 'namespace', this.namespace, '--wait=false']);
+    await Promise.all(this.#folders.splice(0).map((one) => rm(one, { recursive: true, force: true })));
   }
 }
 
