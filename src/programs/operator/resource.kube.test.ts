@@ -47,7 +47,7 @@ test(
     for (const spec of [{}, { proxy: { service: {} }, roles: [{ name: 'app' }], databases: [{ name: 'app' }] }]) {
       const name = `d${Object.keys(spec).length}`;
       const made = await client.create(CLUSTERS, namespace, cluster(name, spec));
-      expect(made.spec).toMatchObject({ instances: 3, version: '17', storage: { size: '10Gi' }, proxy: { replicas: 2 } });
+      expect(made.spec).toMatchObject({ instances: 3, version: '17', storage: {}, proxy: { replicas: 2 } });
       expect(parsePostgresCluster(made).spec).toEqual(parsePostgresCluster(cluster(name, spec)).spec);
     }
   },

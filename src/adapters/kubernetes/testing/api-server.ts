@@ -10,6 +10,7 @@ import { EtcdMember } from '../../store/etcd/testing/etcd-member.ts';
 import { freePorts } from '../../store/etcd/testing/free-ports.ts';
 import { createAuthority, issueCertificate } from '../../tls/authority.ts';
 import type { KubeAccess } from '../access.ts';
+import { Connection } from '../connection.ts';
 import { KubeClient } from '../kube-client.ts';
 import { pathOf, type ResourceType } from '../resources.ts';
 
@@ -17,6 +18,7 @@ const ADMIN_TOKEN = 'admin-token';
 const ISSUER = 'https://kubernetes.default.svc';
 const LOG_KEPT = 20_000;
 const READY_PAUSE_MS = 50;
+const REVIEW_MS = 30_000;
 const NAMESPACES: ResourceType = { group: '', version: 'v1', plural: 'namespaces', namespaced: false };
 
 const living = new Set<ChildProcess>();
@@ -172,6 +174,22 @@ export class ApiServer {
       .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
       .join('.');
     return `${text}.${sign('sha256', Buffer.from(text), this.#signingKey).toString('base64url')}`;
+  }
+
+  /** What its authorizer says: whether `user` may do that. A review has no name, so it is none of the client's objects. */
+  async allows(user: string, resourceAttributes: Readonly<Record<string, string>>): Promise<boolean> {
+    const connection = new Connection(this.access());
+    const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec: { user, resourceAttributes } };
+    const { status, text } = await connection.exchange({
+      method: 'POST',
+      path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
+      payload: Buffer.from(JSON.stringify(review)),
+      headers: { 'content-type': 'application/json' },
+      signal: AbortSignal.timeout(REVIEW_MS),
+    });
+    connection.close();
+    if (status !== 201) throw new Error(text);
+    return (JSON.parse(text) as { readonly status: { readonly allowed: boolean } }).status.allowed;
   }
 
   /** The service account may do everything in its namespace from now on. */
