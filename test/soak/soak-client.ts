@@ -222,10 +222,13 @@ export class SoakClient {
   checkRows(rows: readonly (readonly (string | null)[])[]): void {
     const { model } = this;
     const seen = describeRows(rows.map(([number, note]) => [Number(number), note ?? '']));
-    if (model.unsure !== null && seen === describeRows(model.unsure)) model.rows = new Map(model.unsure);
+    const unsure = model.unsure === null ? null : describeRows(model.unsure);
+    if (model.unsure !== null && seen === unsure) model.rows = new Map(model.unsure);
     model.unsure = null;
     const expected = describeRows(model.rows);
-    this.check(seen === expected, () => `rows: ${firstDifference(seen, expected)}`);
+    const orElse = () =>
+      unsure === null ? 'nothing was unanswered' : `with what was not answered: ${firstDifference(seen, unsure)}`;
+    this.check(seen === expected, () => `rows: ${firstDifference(seen, expected)}; ${orElse()}`);
   }
 
   #checkHeard(): void {

@@ -35,6 +35,10 @@ test('differences are named by their path', () => {
   ]);
 });
 
+test('lists are compared by what is in them', () => {
+  expect(describeChanges({ a: [], b: ['x'] }, { a: [], b: ['x', 'y'] })).toEqual(['b: ["x"] → ["x","y"]']);
+});
+
 test('what was set is the only difference', () => {
   const names = fc.constantFrom('a', 'b', 'c.d', 'c.e');
   fc.assert(

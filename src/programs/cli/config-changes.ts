@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { fail } from '#domain/errors.ts';
 
 /** A tree of settings as it was read, before it is checked. */
@@ -46,7 +47,8 @@ export function describeChanges(before: unknown, after: unknown, name = ''): str
     const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])].sort();
     return keys.flatMap((key) => describeChanges(a[key], b[key], name === '' ? key : `${name}.${key}`));
   }
-  if (Object.is(before, after)) return [];
-  const text = (value: unknown) => (value === undefined ? 'not set' : String(value));
+  if (isDeepStrictEqual(before, after)) return [];
+  const text = (value: unknown) =>
+    value === undefined ? 'not set' : Array.isArray(value) ? JSON.stringify(value) : String(value);
   return [`${name}: ${text(before)} → ${text(after)}`];
 }
