@@ -272,8 +272,12 @@ describe('tags', () => {
     expect(await refusal(cluster.post(other, '/switchover', { to: never }))).toMatchObject({ code: 'request.refused' });
     await tag(never, { nofailover: false });
     await everybodyKnows(never, { nofailover: false, priority: 100 });
+    // Its agent has just been started, and `other` may not have heard of it yet. Whoever leads next has.
+    await cluster.post(other, '/switchover', { to: leader });
+    expect(await cluster.healthy()).toBe(leader);
+    await everybodyKnows(never, { nofailover: false, priority: 100 });
     // A switchover that names nobody takes the preferred one of those that are equally far.
-    await cluster.post(other, '/switchover');
+    await cluster.post(leader, '/switchover');
     expect(await cluster.healthy()).toBe(never);
     await tag(never, { priority: 50 });
   });
