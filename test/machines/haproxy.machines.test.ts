@@ -300,7 +300,7 @@ test('a primary that is cut off from everybody says so', async () => {
 
 test('PATCH /config changes a parameter of every server; what it does not name stays', async () => {
   const [asked = ''] = NAMES;
-  const ours = (await cluster.get<{ config: { timings: unknown } }>(asked, '/config')).config;
+  const ours = (await cluster.get<{ config: { postgresql: object } }>(asked, '/config')).config;
   const body = { loop_wait: 5, postgresql: { use_slots: true, parameters: { work_mem: '7MB', max_connections: 123 } } };
   expect(await patroni.call(asked, 'PATCH', '/config', { body })).toMatchObject({
     status: 200,
@@ -317,7 +317,10 @@ test('PATCH /config changes a parameter of every server; what it does not name s
       WAIT_MS,
     );
   const after = (await cluster.get<{ config: object }>(asked, '/config')).config;
-  expect(after).toEqual({ ...ours, postgresql: { parameters: { work_mem: '7MB', max_connections: '123' } } });
+  expect(after).toEqual({
+    ...ours,
+    postgresql: { ...ours.postgresql, parameters: { work_mem: '7MB', max_connections: '123' } },
+  });
   expect(await patroni.call(asked, 'PATCH', '/config', { body: { ttl: 1 } })).toMatchObject({
     status: 400,
     text: expect.stringContaining('config: ttl:'),
