@@ -15,6 +15,7 @@ import { fail } from '#domain/errors.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
+import { POD } from '#domain/kubernetes/pod-layout.ts';
 import type { MemberName } from '#domain/member.ts';
 import { completeSecrets } from '#programs/kubernetes/complete-secrets.ts';
 import { fingerprint } from './agent-calls.ts';
@@ -70,7 +71,7 @@ export class ClusterSecretsKeeper {
     if (lost.length > 0)
       fail(
         'config.invalid',
-        `Secret ${lost.join(', ')}: is missing or half there, and another one would lock the agents out: make it again as it was (members still have theirs below /etc/matriarch)`,
+        `Secret ${lost.join(', ')}: is missing or half there, and another one would lock the agents out: put it back from a copy (of ${objectNames(cluster.name).agentSecret}, members still hold the content below ${POD.secretsDir}/agent)`,
       );
     const secrets = await this.#complete(cluster, members, live, known, signal);
     const { issuer, bundle } = trustOf(secrets);
