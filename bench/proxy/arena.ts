@@ -12,7 +12,7 @@ const SCALE = 10;
 /** Nothing of a read waits for a disk, and a child of pgpool-II for each client has its connection. */
 const PARAMETERS = {
   shared_buffers: '512MB',
-  max_connections: '400',
+  max_connections: '1000',
   synchronous_commit: 'off',
   autovacuum: 'off',
   max_wal_size: '4GB',

@@ -31,6 +31,8 @@ export interface PgbenchOptions {
 }
 
 const US_PER_TICK = 10_000;
+/** pgbench's clock runs while it logs in: time for that many clients a second goes on top, so that what is measured is as long for all. */
+const LOGINS_PER_S = 40;
 /** Of the time: the logins are over, and nothing has ended yet. */
 const CPU_FROM = 0.3;
 const CPU_UNTIL = 0.9;
@@ -41,7 +43,9 @@ const SAMPLED = 0.1;
 export async function runPgbench(options: PgbenchOptions): Promise<PgbenchRound> {
   const { through, mode, clients, seconds, user, database, passwordFile, tls, folder } = options;
   const log = join(folder, 'latency');
-  const args = ['-n', '-S', '-M', mode, '-c', String(clients), '-j', String(Math.min(clients, 2)), '-T', String(seconds)];
+  const loginSeconds = Math.ceil(clients / LOGINS_PER_S);
+  const lasting = ['-T', String(loginSeconds + seconds)];
+  const args = ['-n', '-S', '-M', mode, '-c', String(clients), '-j', String(Math.min(clients, 2)), ...lasting];
   const addressed = ['-h', through.host, '-p', String(through.port), '-U', user, database];
   const done = runTool({
     program: join(POSTGRES_BIN, 'pgbench'),
@@ -49,20 +53,21 @@ export async function runPgbench(options: PgbenchOptions): Promise<PgbenchRound>
     owner: undefined,
     cwd: folder,
     env: { PGPASSFILE: passwordFile, PGSSLMODE: tls ? 'require' : 'disable', PGGSSENCMODE: 'disable', PGCONNECT_TIMEOUT: '60' },
-    timeoutMs: seconds * 1000 + 60_000,
+    timeoutMs: (loginSeconds + seconds) * 1000 + 60_000,
   });
-  const [ran, cpuPerS] = await Promise.all([done, cpuUsPerS(through, seconds * 1000)]);
+  const [ran, cpuPerS] = await Promise.all([done, cpuUsPerS(through, loginSeconds * 1000, seconds * 1000)]);
   try {
     const transactionsPerS = Number(/^tps = ([\d.]+)/m.exec(ran.stdout)?.[1]);
-    if (ran.code !== 0 || !(transactionsPerS > 0)) throw new Error(firstError(ran.stderr));
+    if (ran.code !== 0 || Number.isNaN(transactionsPerS)) throw new Error(firstError(ran.stderr));
+    if (transactionsPerS === 0) throw new Error(`${clients} logins took all of the time`);
     return { transactionsPerS, ...latencies(folder), cpuUsPerTransaction: cpuPerS / transactionsPerS };
   } finally {
     for (const file of logs(folder)) rmSync(file);
   }
 }
 
-async function cpuUsPerS(through: Intermediary, ms: number): Promise<number> {
-  await sleep(ms * CPU_FROM);
+async function cpuUsPerS(through: Intermediary, loginMs: number, ms: number): Promise<number> {
+  await sleep(loginMs + ms * CPU_FROM);
   const from = { ticks: ticksOf(through), at: performance.now() };
   await sleep(ms * (CPU_UNTIL - CPU_FROM));
   const until = { ticks: ticksOf(through), at: performance.now() };

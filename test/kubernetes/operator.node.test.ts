@@ -152,6 +152,42 @@ describe('A cluster that the operator looks after', () => {
     });
   });
 
+  test('does what the plugin of kubectl is told', async (context) => {
+    const names = ['db-0', 'db-1', 'db-2'];
+    const started = (member: string) => cluster.psql(member, 'select pg_postmaster_start_time()');
+    const writer = await undisturbed(context, async () => {
+      const before = await cluster.primary();
+      const [next = '', third = ''] = names.filter((name) => name !== before);
+      expect(await cluster.plugin('status')).toContain(before);
+      expect(await cluster.plugin('explain', before)).toContain(before);
+      await cluster.plugin('switchover', '--to', next);
+      expect(await cluster.primary()).toBe(next);
+      const { members }: { members: { name: string; role: string }[] } = JSON.parse(await cluster.plugin('status', '-o', 'json'));
+      expect(members.find(({ role }) => role === 'primary')?.name).toBe(next);
+      await cluster.stable();
+
+      const since = await started(third);
+      await cluster.plugin('restart', third);
+      expect(await started(third)).not.toBe(since);
+      await cluster.plugin('reinit', third, '--yes');
+      await cluster.stable();
+      expect(await cluster.psql(third, 'select pg_is_in_recovery()')).toBe('t\n');
+
+      await cluster.plugin('pause');
+      expect(await cluster.statusOf(next)).toMatchObject({ paused: true });
+      await cluster.plugin('resume');
+      expect(await cluster.statusOf(next)).toMatchObject({ paused: false });
+      expect(await cluster.plugin('psql', '--', '-Atc', 'select pg_is_in_recovery()')).toBe('f\n');
+      expect(await cluster.plugin('logs', next)).toContain('leader');
+    });
+    const primary = await cluster.primary();
+    await cluster.plugin('failover', '--to', names.find((name) => name !== primary) ?? '', '--yes');
+    await cluster.ledByAnother(primary);
+    await cluster.stable();
+    expect(await cluster.missing(writer)).toEqual([]);
+    await expect(cluster.plugin('restart', 'db-7')).rejects.toThrow('db-7');
+  });
+
   test('gets larger volumes without a restart, and no smaller ones', async (context) => {
     const before = await uids();
     await undisturbed(context, async () => {

@@ -192,3 +192,39 @@ test('a Parse of a name that PREPARE has taken is refused by the next server, to
   line.cut();
   expect(await answer(client)).toMatchObject({ errors: ['42P05'], status: 'I' });
 });
+
+test.each([
+  ['at once', false],
+  ['while it runs', true],
+])('what a client sends before it takes its leave is done: %s', async (_, waits) => {
+  await start();
+  const client = await connect();
+  await ask(client, 'DELETE FROM rows');
+  const insert = query('INSERT INTO rows SELECT 7 FROM pg_sleep(0.2)');
+  const farewell = frame(FRONTEND.terminate);
+  if (waits) {
+    client.send(insert);
+    await until(async () => expect(await running('INSERT INTO rows')).toBe(1));
+    client.send(farewell);
+  } else client.send(insert, farewell);
+  client.socket.end();
+  await until(async () => expect(await front.server.sql('SELECT n FROM rows')).toEqual([{ n: 7 }]));
+  expect(wire.cancels).toEqual([]);
+});
+
+test('what runs for a client that is lost is cancelled', async () => {
+  await start();
+  const client = await connect();
+  client.send(query('SELECT pg_sleep(600)'));
+  await until(async () => expect(await running('SELECT pg_sleep')).toBe(1));
+  client.destroy();
+  await until(() => expect(wire.cancels).toHaveLength(1));
+  wire.cancels[0]?.();
+  await until(async () => expect(await running('SELECT pg_sleep')).toBe(0));
+});
+
+async function running(text: string): Promise<number> {
+  const active = `SELECT count(*)::int FROM pg_stat_activity WHERE usename = '${login.user}' AND state = 'active'`;
+  const [row] = await front.server.sql(`${active} AND query LIKE '${text}%'`);
+  return row?.count as number;
+}

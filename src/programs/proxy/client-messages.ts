@@ -270,12 +270,12 @@ export class ClientMessages {
       if (type === FRONTEND.sync) {
         session.skipping = false;
         session.sayReady();
-      } else if (type === FRONTEND.terminate) session.gone();
+      } else if (type === FRONTEND.terminate) session.leaves();
       return true;
     }
     switch (type) {
       case FRONTEND.terminate:
-        session.gone();
+        session.leaves();
         return true;
       case FRONTEND.copyData:
       case FRONTEND.copyDone:

@@ -355,6 +355,18 @@ export class ClientSession implements Borrower {
     this.gone();
   }
 
+  /** By its own word. As on a connection to PostgreSQL itself, what it has sent before is done, though nobody hears of it. */
+  leaves(): void {
+    const { server } = this;
+    if (server?.isBusy && this.open === null) {
+      this.server = null;
+      server.borrower = null;
+      toServers.flush();
+      server.finish('its client left behind a statement');
+    }
+    this.gone();
+  }
+
   /** The client has left, or has been made to. */
   gone(): void {
     if (this.closed) return;

@@ -18,6 +18,8 @@ const STREAM_OVER_BYTES = 32 * 1024;
 const MAX_MESSAGE_BYTES = 2 ** 30 + 1024;
 /** A client that reads more slowly than its server sends makes the server wait from here on. */
 const CLIENT_BEHIND_BYTES = 256 * 1024;
+/** A server that does not read what its last client has sent is not waited for longer. */
+const FLUSH_MS = 5000;
 
 export const toClients = new Outgoing();
 export const toServers = new Outgoing();
@@ -140,9 +142,21 @@ export class ServerConnection {
   }
 
   close(why: string): void {
+    this.#close(why, () => this.socket.destroy());
+  }
+
+  /** As `close`, but what was sent reaches the server, which does it before it looks for more and finds that nobody is there. */
+  finish(why: string): void {
+    this.#close(why, () => {
+      this.socket.destroySoon();
+      setTimeout(() => this.socket.destroy(), FLUSH_MS).unref();
+    });
+  }
+
+  #close(why: string, end: () => void): void {
     if (this.closed) return;
     this.closed = true;
-    this.socket.destroy();
+    end();
     this.#events.onClosed(this, this.#fatal ?? why);
     for (const group of this.expected.splice(0)) group.question?.onDone(CLOSED);
   }

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { LABEL } from '#domain/kubernetes/labels.ts';
 import { NumberedWriter } from '../../support/numbered-writer.ts';
@@ -14,6 +16,8 @@ const HEAL_MS = 180_000;
 const LOOK_EVERY_MS = 1000;
 const CONNECT_MS = 10_000;
 const DIRECT_STATEMENT_MS = 1000;
+const PLUGIN = join(import.meta.dirname, '../../../deploy/kubectl/kubectl-matriarch');
+const PLUGIN_MS = 120_000;
 const NODE_PORT = ['--type=NodePort', '--port=5432', '--target-port=postgresql'] as const;
 
 interface Pod {
@@ -35,6 +39,7 @@ interface Pod {
 interface Status {
   readonly leader: string | null;
   readonly epoch: number | null;
+  readonly paused: boolean;
 }
 
 /** A cluster in a namespace of its own, which somebody else fills. Clients come in from outside, by a port of the node. */
@@ -97,6 +102,12 @@ export class KubeCluster {
 
   kubectl(...args: readonly string[]): Promise<string> {
     return kubectl(['--namespace', this.namespace, ...args]);
+  }
+
+  /** `kubectl matriarch COMMAND NAME …`; gives what it prints. */
+  async plugin(command: string, ...args: readonly string[]): Promise<string> {
+    const whole = [command, this.name, '--namespace', this.namespace, ...args];
+    return (await promisify(execFile)(PLUGIN, whole, { timeout: PLUGIN_MS })).stdout;
   }
 
   kubectlFor(timeoutMs: number, ...args: readonly string[]): Promise<string> {
