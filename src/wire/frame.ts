@@ -32,3 +32,13 @@ export function cString(text: string): Buffer {
   if (text.includes('\0')) throw new RangeError('a string of the protocol cannot hold a NUL');
   return Buffer.from(`${text}\0`);
 }
+
+/** The length field of a message, which stands behind its type: signed, as it comes. */
+export function sizeAt(bytes: Buffer, at: number): number {
+  return (
+    ((bytes[at] as number) << 24) |
+    ((bytes[at + 1] as number) << 16) |
+    ((bytes[at + 2] as number) << 8) |
+    (bytes[at + 3] as number)
+  );
+}

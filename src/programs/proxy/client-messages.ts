@@ -1,9 +1,10 @@
+import { sizeAt } from '#wire/frame.ts';
 import { FRONTEND } from '#wire/message-types.ts';
 import type { ClientSession } from './client-session.ts';
 import { GROUP, Group } from './group.ts';
 import { unsentMessages } from './memory-budget.ts';
 import { type Refusal, refusal } from './refusals.ts';
-import { sizeAt, toServers } from './server-connection.ts';
+import { toServers } from './server-connection.ts';
 import { Tail } from './tail.ts';
 
 /** PostgreSQL's own limits (src/backend/libpq/pqcomm.c, PQ_LARGE_MESSAGE_LIMIT and PQ_SMALL_MESSAGE_LIMIT). */

@@ -359,8 +359,7 @@ export class ClientSession implements Borrower {
   leaves(): void {
     const { server } = this;
     if (server?.isBusy && this.open === null) {
-      this.server = null;
-      server.borrower = null;
+      this.leave(server);
       toServers.flush();
       server.finish('its client left behind a statement');
     }

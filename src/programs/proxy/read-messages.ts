@@ -1,5 +1,5 @@
+import { sizeAt } from '#wire/frame.ts';
 import { FRONTEND } from '#wire/message-types.ts';
-import { sizeAt } from './server-connection.ts';
 
 /** Of Describe: a portal. */
 const PORTAL = 0x50;

@@ -3,6 +3,7 @@ import { EMPTY_STATE, type SessionState } from '#core/pool/session-state.ts';
 import { readErrorFields, readParameterStatus } from '#wire/decode-backend.ts';
 import { errorResponse } from '#wire/encode-backend.ts';
 import { copyFail, query } from '#wire/encode-frontend.ts';
+import { sizeAt } from '#wire/frame.ts';
 import { BACKEND } from '#wire/message-types.ts';
 import { Group, type Question } from './group.ts';
 import { readLastWords } from './last-words.ts';
@@ -390,12 +391,3 @@ export class ServerConnection {
 
 /** The answer to a question whose connection is gone. */
 const CLOSED = errorResponse({ severity: 'ERROR', code: '08006', message: 'the connection to the server was lost' });
-
-export function sizeAt(bytes: Buffer, at: number): number {
-  return (
-    ((bytes[at] as number) << 24) |
-    ((bytes[at + 1] as number) << 16) |
-    ((bytes[at + 2] as number) << 8) |
-    (bytes[at + 3] as number)
-  );
-}
