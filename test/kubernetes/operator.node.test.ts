@@ -161,7 +161,7 @@ describe('A cluster that the operator looks after', () => {
       expect(await cluster.plugin('status')).toContain(before);
       expect(await cluster.plugin('explain', before)).toContain(before);
       await cluster.plugin('switchover', '--to', next);
-      expect(await cluster.primary()).toBe(next);
+      await cluster.ledBy(next);
       const { members }: { members: { name: string; role: string }[] } = JSON.parse(await cluster.plugin('status', '-o', 'json'));
       expect(members.find(({ role }) => role === 'primary')?.name).toBe(next);
       await cluster.stable();
@@ -181,8 +181,9 @@ describe('A cluster that the operator looks after', () => {
       expect(await cluster.plugin('logs', next)).toContain('leader');
     });
     const primary = await cluster.primary();
-    await cluster.plugin('failover', '--to', names.find((name) => name !== primary) ?? '', '--yes');
-    await cluster.ledByAnother(primary);
+    const other = names.find((name) => name !== primary) ?? '';
+    await cluster.plugin('failover', '--to', other, '--yes');
+    await cluster.ledBy(other);
     await cluster.stable();
     expect(await cluster.missing(writer)).toEqual([]);
     await expect(cluster.plugin('restart', 'db-7')).rejects.toThrow('db-7');

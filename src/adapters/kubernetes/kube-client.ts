@@ -171,6 +171,12 @@ export class KubeClient {
     }
   }
 
+  /** Every object that is selected, without a look at any. */
+  async deleteAll(type: ResourceType, namespace: string | undefined, labels: string, options: CallOptions = {}): Promise<void> {
+    const path = `${pathOf(type, namespace)}?${new URLSearchParams({ labelSelector: labels })}`;
+    await this.#call({ method: 'DELETE', path, repeatable: true, ...options });
+  }
+
   /**
    * Follows a collection from a resource version on; `onLine` is called with each line of the answer. Resolves when the server ends
    * the stream, rejects with KubeFailure, with what `onLine` throws as its cause, or with the signal's reason.

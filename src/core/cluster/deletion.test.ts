@@ -6,7 +6,6 @@ import { deletionPlan } from './deletion.ts';
 const object = (kind: string, name: string): KubeObject => ({ apiVersion: 'v1', kind, metadata: { name } });
 const DATA = [
   object('PersistentVolumeClaim', 'data-main-0'),
-  object('Secret', 'main-superuser'),
   object('ConfigMap', 'main-records'),
   object('Lease', 'main-leader'),
 ];
@@ -26,7 +25,7 @@ test('by `delete` the pods first, and the data when no pod uses it', () => {
   expect(planOf('delete', [...WORK, ...DATA])).toEqual({ deleted: ['main', 'main-proxy'], waitingFor: 'the pods to end' });
   expect(planOf('delete', [object('Pod', 'main-0'), ...DATA])).toEqual({ deleted: [], waitingFor: 'the pods to end' });
   expect(planOf('delete', DATA)).toEqual({
-    deleted: ['data-main-0', 'main-superuser', 'main-records', 'main-leader'],
+    deleted: ['data-main-0', 'main-records', 'main-leader'],
     waitingFor: null,
   });
   expect(planOf('delete', [])).toEqual({ deleted: [], waitingFor: null });

@@ -7,7 +7,7 @@ import { DATA_VOLUME } from './stateful-set.ts';
 
 /**
  * What goes when the resource does, besides what Kubernetes takes away with its owner. By `keep` nothing: volumes, Secrets and records stay,
- * and a resource of the same name finds them. By `delete` all of them, once no pod runs any more. The finalizer may be taken off when
+ * and a resource of the same name finds them. By `delete` all of them, once no pod runs any more (Secrets are not listed, and go by their label). The finalizer may be taken off when
  * there are no actions left and nothing to wait for.
  */
 export function deletionPlan(
@@ -37,7 +37,6 @@ export function deletionPlan(
     claim.startsWith(`${DATA_VOLUME}-`) && ordinalOf(name, claim.slice(DATA_VOLUME.length + 1)) !== undefined;
   const actions = [
     ...remove(['PersistentVolumeClaim'], isClaim),
-    ...remove(['Secret']),
     ...remove(['ConfigMap'], (one) => one === names.recordsConfigMap),
     ...remove(['Lease']),
   ];

@@ -29,8 +29,8 @@ const OPERATOR_RULES = [
   rule([''], ['services', 'serviceaccounts'], ALL),
   rule([''], ['configmaps'], [...ALL, 'update']),
   rule(['coordination.k8s.io'], ['leases'], [...ALL, 'update']),
-  // By name: it lists no Secrets, so that it holds none that are not its own.
-  rule([''], ['secrets'], ['get', 'create', 'patch', 'delete']),
+  // By name: it lists no Secrets, so that it holds none that are not its own. Those of a cluster that goes are deleted by its label.
+  rule([''], ['secrets'], ['get', 'create', 'patch', 'delete', 'deletecollection']),
   rule([''], ['pods'], ['get', 'list', 'watch', 'patch', 'delete']),
   rule([''], ['persistentvolumeclaims'], ['get', 'list', 'watch', 'patch', 'delete']),
   rule(['policy'], ['poddisruptionbudgets'], ALL),

@@ -79,8 +79,10 @@ test(
     const namespace = await bench.api.createNamespace();
     bench.startOperator(namespace);
     for (const policy of ['delete', 'keep'] as const) {
-      await bench.client.create(CLUSTERS, namespace, cluster(policy, { deletionPolicy: policy }));
+      await bench.client.create(CLUSTERS, namespace, cluster(policy, { deletionPolicy: policy, roles: [{ name: 'app' }] }));
       await until(async () => (await bench.replicasOf(namespace, policy)) === 3);
+      expect(await bench.client.get(SECRETS, namespace, `${policy}-role-app`)).toBeDefined();
+      await bench.client.patch(CLUSTERS, namespace, policy, 'merge', { spec: { roles: null } });
     }
     await until(
       async () =>
@@ -91,7 +93,9 @@ test(
       await until(async () => (await bench.client.get(CLUSTERS, namespace, policy)) === undefined);
     }
     expect(await bench.client.get(SETS, namespace, 'delete')).toBeUndefined();
-    expect(await bench.client.get(SECRETS, namespace, 'delete-superuser')).toBeUndefined();
+    // Of a role that is not declared any more, too.
+    for (const secret of ['delete-superuser', 'delete-role-app'])
+      expect(await bench.client.get(SECRETS, namespace, secret)).toBeUndefined();
     expect(await bench.client.get(SECRETS, namespace, 'keep-superuser')).toBeDefined();
   },
   CROWDED_MS,

@@ -12,6 +12,7 @@ import { POSTGRES_CLUSTER, type PostgresCluster, parsePostgresCluster } from '#d
 import type { PostgresClusterStatus } from '#domain/config/postgres-cluster-status.ts';
 import { MatriarchError } from '#domain/errors.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { LABEL } from '#domain/kubernetes/labels.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { FINALIZER } from '#domain/kubernetes/operator-layout.ts';
 import { AgentCalls } from './agent-calls.ts';
@@ -26,6 +27,7 @@ import { FIELD_MANAGER, performAction } from './perform-action.ts';
 /** Until what was just asked for is looked at. */
 const SOON_MS = 3000;
 const RESOURCES = resourceTypeOf(POSTGRES_CLUSTER);
+const SECRETS = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
 
 export interface ReconcilerOptions {
   readonly client: KubeClient;
@@ -138,29 +140,20 @@ export class Reconciler {
     const { signal } = this.#options;
     const finalizers = finalizersOf(resource);
     if (!finalizers.includes(FINALIZER)) return null;
-    const { actions, waitingFor } = deletionPlan(cluster, { objects: [...objects, ...(await this.#secretsOf(cluster))] });
+    const { actions, waitingFor } = deletionPlan(cluster, { objects });
     // No agent is asked for anything any more.
     const agents = new AgentCalls({ ca: '', certificate: '', key: '' }, []);
     for (const action of actions) await this.#perform(key, resource, cluster, agents, action);
     if (actions.length > 0 || waitingFor !== null) return SOON_MS;
+    // Those of roles that are not declared any more, too.
+    if (cluster.spec.deletionPolicy === 'delete')
+      await this.#options.client.deleteAll(SECRETS, cluster.namespace, `${LABEL.cluster}=${cluster.name}`, { signal });
     await this.#setFinalizers(
       resource,
       finalizers.filter((one) => one !== FINALIZER),
       signal,
     );
     return null;
-  }
-
-  /** Those that the operator made; it lists none. */
-  async #secretsOf({ name, namespace, spec }: PostgresCluster): Promise<readonly KubeObject[]> {
-    const names = objectNames(name);
-    const { superuserSecret, replicationSecret, agentSecret, authoritySecret, memberTlsSecret, proxyTlsSecret } = names;
-    const roles = spec.roles.map((role) => names.roleSecret(role.name));
-    const type = resourceTypeOf({ apiVersion: 'v1', kind: 'Secret' });
-    const all = [superuserSecret, replicationSecret, agentSecret, authoritySecret, memberTlsSecret, proxyTlsSecret, ...roles];
-    const { client, signal } = this.#options;
-    const found = await Promise.all(all.map((one) => client.get(type, namespace, one, { signal })));
-    return found.flatMap((secret) => secret ?? []);
   }
 
   /** True: it was changed, and the resource is looked at anew. */

@@ -181,6 +181,11 @@ export class KubeCluster {
     );
   }
 
+  /** Resolves when the pod `member` is labelled as the primary. */
+  async ledBy(member: string): Promise<void> {
+    await this.until(`${member} leads`, async () => ((await this.primary()) === member ? true : undefined));
+  }
+
   async switchTo(member: string): Promise<void> {
     if ((await this.primary()) !== member) await this.exec(member, 'matriarch', 'switchover', '--to', member);
   }
