@@ -135,7 +135,8 @@ describe('A cluster on Kubernetes, without an operator', () => {
   });
 
   test('comes back by itself when every pod was gone', async (context) => {
-    await during(context, () => cluster.kubectl('delete', 'pods', '--all', '--wait=false', '--grace-period=0', '--force'));
+    const everyPod = ['pods', '--selector', `matriarch.dev/cluster=${cluster.name}`];
+    await during(context, () => cluster.kubectl('delete', ...everyPod, '--wait=false', '--grace-period=0', '--force'));
   });
 
   test('puts into force what the ConfigMap and the Secret of the superuser say', async () => {

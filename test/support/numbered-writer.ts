@@ -102,12 +102,17 @@ export class NumberedWriter {
   #stop = false;
   #client: Client | undefined;
   readonly #statementTimeoutMs: number;
+  readonly #pauseMs: number;
 
-  /** A statement without an answer for `statementTimeoutMs` is given up and its connection with it; its fate is unknown. */
-  constructor(url: string, series: string, statementTimeoutMs = 15_000) {
+  /**
+   * A statement without an answer for `statementTimeoutMs` is given up and its connection with it; its fate is unknown. `pauseMs`: between
+   * two statements, for a machine that has other things to do.
+   */
+  constructor(url: string, series: string, statementTimeoutMs = 15_000, pauseMs = 0) {
     this.#target = readUrl(url);
     this.#series = series;
     this.#statementTimeoutMs = statementTimeoutMs;
+    this.#pauseMs = pauseMs;
   }
 
   start(): void {
@@ -153,6 +158,7 @@ export class NumberedWriter {
         server = found.server;
       }
       await this.#write(this.#client, server);
+      if (this.#pauseMs > 0) await sleep(this.#pauseMs);
     }
   }
 

@@ -15,7 +15,10 @@ import { kubectl } from './kubectl.ts';
 const HEAL_MS = 180_000;
 const LOOK_EVERY_MS = 1000;
 const CONNECT_MS = 10_000;
+const PROXIED_STATEMENT_MS = 15_000;
 const DIRECT_STATEMENT_MS = 1000;
+/** Two cores run Kubernetes, the cluster and its clients. */
+const PAUSE_MS = 50;
 const PLUGIN = join(import.meta.dirname, '../../../deploy/kubectl/kubectl-matriarch');
 const PLUGIN_MS = 120_000;
 const NODE_PORT = ['--type=NodePort', '--port=5432', '--target-port=postgresql'] as const;
@@ -125,12 +128,12 @@ export class KubeCluster {
 
   /** A client of the proxies. */
   writer(series: string): NumberedWriter {
-    return new NumberedWriter(this.#proxyUrl, series);
+    return new NumberedWriter(this.#proxyUrl, series, PROXIED_STATEMENT_MS, PAUSE_MS);
   }
 
   /** A client of `NAME-primary`. Nobody tells it when its server is gone, so it gives up a statement as a careful application does. */
   directWriter(series: string): NumberedWriter {
-    return new NumberedWriter(this.#primaryUrl, series, DIRECT_STATEMENT_MS);
+    return new NumberedWriter(this.#primaryUrl, series, DIRECT_STATEMENT_MS, PAUSE_MS);
   }
 
   async query<Row extends object>(text: string): Promise<readonly Row[]> {

@@ -41,15 +41,11 @@ export class NodeShell {
 
   /** Every process of the containers of a pod. A signal from inside would not reach its process 1. */
   async signal(pod: string, signal: 'STOP' | 'CONT' | 'KILL'): Promise<void> {
-    const { metadata } = await this.#cluster.get(`pod/${pod}`);
-    // With the systemd driver of cgroups the dashes of the uid are underscores.
-    const uid = String(metadata.uid);
+    const { status } = await this.#cluster.get(`pod/${pod}`);
+    // The cgroup of a container bears its id, wherever the kubelet and its runtime put it.
+    const ids = status.containerStatuses.map(({ containerID }: { containerID: string }) => containerID.split('://').at(-1));
     await this.#run(`
-      for status in /proc/[0-9]*/cgroup; do
-        if grep -qE '${uid}|${uid.replaceAll('-', '_')}' "$status" 2>/dev/null; then
-          process=\${status#/proc/}; found="$found \${process%/cgroup}"
-        fi
-      done
+      found=$(grep -lE '${ids.join('|')}' /proc/[0-9]*/cgroup 2>/dev/null | cut -d/ -f3)
       [ -n "$found" ] && kill -${signal} $found`);
   }
 
