@@ -27,6 +27,11 @@ export interface PostgresOptions {
   readonly memberDir: string;
   /** Default `memberDir/data`. On the same file system as `memberDir`, since directories are swapped by renaming. */
   readonly dataDir?: string;
+  /**
+   * A folder of this member alone for the write-ahead log of data directories that are made from now on; whatever is in it and belongs to
+   * none is removed. Absolute; the folder above it must be there. Default: the log lies inside of the data directory.
+   */
+  readonly walDir?: string;
   /** The address that others reach the server at, for example 10.0.0.1. */
   readonly host: string;
   /** The address that it listens on. Default `host`. */

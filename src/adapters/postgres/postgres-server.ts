@@ -40,6 +40,7 @@ import { StoppedServer } from './stopped-server.ts';
 import { runTool } from './tool.ts';
 import { Upkeep } from './upkeep.ts';
 import { useTls } from './use-tls.ts';
+import { WalFolders } from './wal-folders.ts';
 import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
@@ -123,6 +124,7 @@ class LocalServer implements PostgresServer {
       postmaster,
       role: new RoleFile(files, layout.roleConf),
       stopped: new StoppedServer(layout, files, run),
+      walFolders: new WalFolders(layout, files),
       histories: new Histories(),
       work: new Session({ ...settings, name: 'matriarch agent' }, hint),
       log: options.log ?? (() => {}),

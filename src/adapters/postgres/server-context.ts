@@ -10,6 +10,7 @@ import type { RoleFile } from './role-file.ts';
 import type { Session, SessionSettings } from './session.ts';
 import type { StoppedServer } from './stopped-server.ts';
 import { runTool, type ToolResult, type ToolRun } from './tool.ts';
+import type { WalFolders } from './wal-folders.ts';
 import type { WalSizes } from './wal-layout.ts';
 
 /** What the jobs of one server share. */
@@ -20,6 +21,7 @@ export interface ServerContext {
   readonly postmaster: Postmaster;
   readonly role: RoleFile;
   readonly stopped: StoppedServer;
+  readonly walFolders: WalFolders;
   readonly histories: Histories;
   /** The connection of the job that runs. */
   readonly work: Session;

@@ -28,6 +28,7 @@ test('a cluster with everything said', async () => {
     image: 'registry.example/matriarch:2',
     imagePullSecrets: [{ name: 'registry' }],
     storage: { size: '100Gi', storageClass: 'fast' },
+    walStorage: { size: '20Gi', storageClass: 'faster' },
     resources: { requests: { cpu: 2, memory: '4Gi' }, limits: { memory: '4Gi' } },
     affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } } },
     nodeSelector: { disk: 'fast' },

@@ -22,8 +22,8 @@ export interface Step {
  */
 export function desired(cluster: PostgresCluster, surroundings: Surroundings, step: Step = {}): readonly KubeObject[] {
   const { spec } = cluster;
-  const { size, storageClass } = spec.storage;
-  const state = step.set ?? { replicas: spec.instances, size, storageClass };
+  const { storage: data, walStorage: wal } = spec;
+  const state = step.set ?? { replicas: spec.instances, volumes: { data, ...(wal === undefined ? {} : { wal }) } };
   const proxies = proxyDeployment(cluster, surroundings);
   return [
     ...accessObjects(cluster, surroundings),

@@ -92,6 +92,45 @@ test('a volume that shrinks and another storage class are refused, and the rest 
   expect(model.members.size).toBe(4);
 });
 
+const sizesOf = (model: ModelCluster, volume: string) =>
+  [...model.claims].flatMap(([claim, size]) => (claim.startsWith(`${volume}-`) ? [size] : []));
+
+test('each of the two volumes grows, and a member more gets both as they are now', () => {
+  const model = settled({ storage: { size: '1Gi' }, walStorage: { size: '1Gi' } });
+  expect([...model.claims.keys()].sort().slice(0, 4)).toEqual(['data-main-0', 'data-main-1', 'data-main-2', 'wal-main-0']);
+  settle(model, { instances: 4, storage: { size: '1Gi' }, walStorage: { size: '2Gi' } });
+  expect(sizesOf(model, 'data')).toEqual(['1Gi', '1Gi', '1Gi', '1Gi']);
+  expect(sizesOf(model, 'wal')).toEqual(['2Gi', '2Gi', '2Gi', '2Gi']);
+  settle(model, { instances: 4, storage: { size: '3Gi' }, walStorage: { size: '3Gi' } });
+  expect(new Set(model.claims.values())).toEqual(new Set(['3Gi']));
+  expect(model.disrupted).toEqual([]);
+});
+
+test('the volume of the log shrinks no more than that of the data', () => {
+  const model = settled({ walStorage: { size: '2Gi' } });
+  const { refused } = settle(model, { walStorage: { size: '1Gi', storageClass: 'fast' } });
+  expect(refused.map(({ field }) => field)).toEqual(['spec.walStorage.size', 'spec.walStorage.storageClass']);
+  expect(sizesOf(model, 'wal')).toEqual(['2Gi', '2Gi', '2Gi']);
+});
+
+test.each([
+  ['added', {}, { walStorage: { size: '2Gi' } }],
+  ['taken away', { walStorage: { size: '2Gi' } }, {}],
+])('a volume for the log is not %s: members run on with what they have, also when the resource is made anew', (_, before, after) => {
+  const model = settled(before);
+  const templates = JSON.stringify(setSpec(model).volumeClaimTemplates);
+  const { refused } = settle(model, { ...after, instances: 4 });
+  expect(refused).toEqual([{ field: 'spec.walStorage', message: expect.stringContaining('make a new cluster beside it') }]);
+  expect(sizesOf(model, 'wal')).toHaveLength('walStorage' in before ? 4 : 0);
+  expect(JSON.stringify(setSpec(model).volumeClaimTemplates)).toBe(templates);
+  // The resource is deleted, and its volumes stay.
+  const again = new ModelCluster('main');
+  for (const [claim, size] of model.claims) again.claims.set(claim, size);
+  expect(settle(again, { ...after, instances: 4 }).refused).toEqual(refused);
+  expect(JSON.stringify(setSpec(again).volumeClaimTemplates)).toBe(templates);
+  expect(settle(again, { ...before, instances: 4 }).refused).toEqual([]);
+});
+
 test('whoever leads hands over before it is scaled away, and is forgotten afterwards', () => {
   const model = settled({ instances: 5 });
   model.primary = 'main-4';
@@ -180,6 +219,7 @@ const specs = fc.record({
   instances: fc.integer({ min: 1, max: 5 }),
   image: fc.constantFrom('example/matriarch:1', 'example/matriarch:2'),
   storage: fc.record({ size: fc.constantFrom('1Gi', '2Gi', '3Gi') }),
+  walStorage: fc.constantFrom(undefined, { size: '1Gi' }, { size: '2Gi' }),
   postgresql: fc.record({ parameters }),
   resources: fc.constantFrom({ requests: { cpu: '100m' } }, { requests: { cpu: '1000m' } }),
 });

@@ -28,13 +28,11 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   const scale = scaleStep({ cluster, present: set?.replicas, members, observed, held: parameters.midway });
   const wanted = desired(cluster, surroundings, {
     config: parameters.config,
-    set: { replicas: scale.replicas, size: storage.size, storageClass: storage.storageClass },
+    set: { replicas: scale.replicas, volumes: storage.volumes },
   });
   const statefulSet = objectNames(name).statefulSet;
   const applied = applications(wanted, objects, set === undefined || storage.recreate || set.ending ? statefulSet : undefined);
-  const grown = storage.grow.map(
-    (claim): Action => ({ kind: 'growClaim', claim, size: storage.size, because: `storage.size is ${storage.size}` }),
-  );
+  const grown = storage.grow.map((grow): Action => ({ kind: 'growClaim', ...grow }));
   const quiet = applied.length === 0 && grown.length === 0 && !storage.recreate && set !== undefined && !set.ending;
   // A change of parameters that is halfway comes to its end before anybody leaves.
   const refused = refusedParameters(members);

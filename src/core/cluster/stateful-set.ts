@@ -18,22 +18,26 @@ import {
 } from './pod-parts.ts';
 import { PORT } from './service-objects.ts';
 import type { Surroundings } from './surroundings.ts';
+import { VOLUMES, type Volume } from './volumes.ts';
 
-export const DATA_VOLUME = 'data';
 /** Above what a hand-over and the stop of the server may take together. */
 const GRACE_MARGIN_SECONDS = 40;
 
 /** How the StatefulSet stands on the way to what the resource asks for. */
 export interface StatefulSetState {
   readonly replicas: number;
+  readonly volumes: Readonly<Record<'data', VolumeState>> & Readonly<Partial<Record<'wal', VolumeState>>>;
+}
+
+export interface VolumeState {
   readonly size: string;
-  readonly storageClass: string | undefined;
+  readonly storageClass?: string | undefined;
 }
 
 /** Members start side by side, and a change of the template restarts nobody: the operator chooses the moment and the order. */
 export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings, state: StatefulSetState): KubeObject {
   const names = objectNames(cluster.name);
-  const { replicas, size, storageClass } = state;
+  const { replicas, volumes } = state;
   return clusterObject(
     cluster,
     'apps/v1',
@@ -46,27 +50,33 @@ export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings
         podManagementPolicy: 'Parallel',
         updateStrategy: { type: 'OnDelete' },
         selector: { matchLabels: selectorOf(cluster, 'postgresql') },
-        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings) },
-        volumeClaimTemplates: [
-          {
-            apiVersion: 'v1',
-            kind: 'PersistentVolumeClaim',
-            metadata: { name: DATA_VOLUME, labels: selectorOf(cluster, 'postgresql') },
-            spec: {
-              accessModes: ['ReadWriteOnce'],
-              volumeMode: 'Filesystem',
-              resources: { requests: { storage: size } },
-              ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
-            },
-          },
-        ],
+        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings, volumes.wal !== undefined) },
+        volumeClaimTemplates: VOLUMES.flatMap((volume) => claimTemplate(cluster, volume, volumes[volume])),
       },
     },
     { component: 'postgresql' },
   );
 }
 
-function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
+function claimTemplate(cluster: PostgresCluster, volume: Volume, state: VolumeState | undefined) {
+  if (state === undefined) return [];
+  const { size, storageClass } = state;
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: volume, labels: selectorOf(cluster, 'postgresql') },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        volumeMode: 'Filesystem',
+        resources: { requests: { storage: size } },
+        ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+      },
+    },
+  ];
+}
+
+function podSpec(cluster: PostgresCluster, surroundings: Surroundings, hasWalVolume: boolean) {
   const { spec, name } = cluster;
   const names = objectNames(name);
   const { drainTimeoutMs, handoverTimeoutMs, stopTimeoutMs } = spec.timings;
@@ -82,7 +92,7 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
         name: 'postgresql',
         ...imageOf(cluster, surroundings),
         args: ['agent', '--pod'],
-        env: podEnvironment(cluster),
+        env: [...podEnvironment(cluster), ...(hasWalVolume ? [{ name: POD.env.walDir, value: POD.walDir }] : [])],
         ports: [
           { name: PORT.postgres, containerPort: POD.postgresPort, protocol: 'TCP' },
           { name: PORT.api, containerPort: POD.apiPort, protocol: 'TCP' },
@@ -108,7 +118,8 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
           failureThreshold: 2,
         }),
         volumeMounts: [
-          mount(DATA_VOLUME, POD.memberDir),
+          mount('data', POD.memberDir),
+          ...(hasWalVolume ? [mount('wal', POD.walDir)] : []),
           mount('shm', '/dev/shm'),
           ...COMMON_MOUNTS,
           ...Object.keys(logins).map((login) => mount(login, `${POD.secretsDir}/${login}`, true)),

@@ -101,6 +101,10 @@ export const memberConfigSchema = z.strictObject({
       description: 'The name of this member, unique in its cluster.',
     }),
   memberDir: path.meta({ description: 'The folder of this member: its data, promise, logs and sockets.' }),
+  walDir: path.optional().meta({
+    description:
+      'A folder that is there, on a disk of its own, for the write-ahead log: the member makes a folder for itself in it. A member that has its data already takes it up when it is made anew (`matriarch reinit`). Default: the log lies with the data.',
+  }),
   host: host.meta({ description: 'The address at which the other members and clients reach PostgreSQL.' }),
   port: port.meta({ description: 'The port of PostgreSQL.' }),
   listen: host.optional().meta({

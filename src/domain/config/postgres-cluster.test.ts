@@ -40,6 +40,8 @@ test.each([
   [{ version: '16' }, 'spec.version: must be 17: the image holds no other PostgreSQL'],
   [{ storage: { size: '10X' } }, 'spec.storage.size: must be a quantity'],
   [{ storage: { size: '1Mi' } }, 'spec.storage.size: must be at least 256Mi'],
+  [{ walStorage: { size: '1Mi' } }, 'spec.walStorage.size: must be at least 256Mi'],
+  [{ walStorage: { class: 'fast' } }, 'spec.walStorage.class is no setting'],
   [{ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } }, 'spec.resources.requests.cpu: must not exceed its limit, 1'],
   [{ instances: 1, durability: { mode: 'required' } }, 'spec.durability.mode: `required` with one member'],
   [{ durability: { count: 3 } }, 'spec.durability.count: must be at most 2'],

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { API_GROUP } from '../kubernetes/labels.ts';
 import { clusterConfigSchema } from './cluster-config.ts';
 import { initialClusterConfig, validate } from './parse-config.ts';
-import { objectName, resourcesSchema, schedulingShape, storageSchema } from './postgres-cluster-pods.ts';
+import { objectName, resourcesSchema, schedulingShape, storageSchema, walStorageSchema } from './postgres-cluster-pods.ts';
 import { databaseSchema, roleSchema } from './postgres-cluster-roles.ts';
 import { sharedProxySchema } from './proxy-config.ts';
 
@@ -90,6 +90,10 @@ const spec = z
       .optional()
       .meta({ description: 'Secrets with which the image is pulled.' }),
     storage: storageSchema.prefault({}).meta({ description: 'The volume of each member.' }),
+    walStorage: walStorageSchema.optional().meta({
+      description:
+        'A second volume of each member, for the write-ahead log. Default: the log lies on the volume of the data. It can be neither added to a cluster that exists nor taken from it.',
+    }),
     resources: resourcesSchema
       .default({ requests: { cpu: '100m', memory: '512Mi' } })
       .meta({ description: 'CPU and memory of the pod of a member. A change restarts the members in turn, the primary last.' }),

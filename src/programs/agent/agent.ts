@@ -12,7 +12,7 @@ import type { Command, HaEvent } from '#core/ha/events.ts';
 import { holdsLead } from '#core/ha/holds-lead.ts';
 import { initialState } from '#core/ha/state.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
-import { memberPaths } from '#domain/config/cluster-paths.ts';
+import { memberPaths, walFolderOf } from '#domain/config/cluster-paths.ts';
 import { haSettings } from '#domain/config/ha-settings.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
@@ -67,6 +67,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     binDir: config.postgresBin,
     memberDir: config.memberDir,
     dataDir: paths.data,
+    ...(config.walDir === undefined ? {} : { walDir: walFolderOf(config.walDir, config.cluster, config.name) }),
     host: config.host,
     port: config.port,
     ...(config.listen === undefined ? {} : { listen: config.listen }),

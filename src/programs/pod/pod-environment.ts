@@ -11,6 +11,8 @@ export interface PodEnvironment {
   readonly name: string;
   readonly ip: string;
   readonly namespace: string;
+  /** The volume of its write-ahead log; undefined: the log lies with the data. */
+  readonly walDir: string | undefined;
 }
 
 /** Errors: `config.invalid` names the variable. */
@@ -28,5 +30,6 @@ export function readPodEnvironment(env: Readonly<Record<string, string | undefin
     name: of(POD.env.podName, isName, aName),
     ip: of(POD.env.podIp, (text) => isIP(text) !== 0, 'its IP address (`status.podIP`)'),
     namespace: of(POD.env.namespace, (text) => text !== '', 'its namespace (`metadata.namespace`)'),
+    walDir: env[POD.env.walDir] === undefined ? undefined : of(POD.env.walDir, (text) => text.startsWith('/'), 'an absolute path'),
   };
 }

@@ -25,6 +25,7 @@ async function makeDataDir(context: JobContext): Promise<void> {
   await endStrayTools(layout.memberDir);
   await rm(layout.newDataDir, { recursive: true, force: true });
   await context.files.folder(layout.newDataDir);
+  const walFolder = await context.walFolders.fresh();
   onProgress('initdb');
   const { superuser } = memory.secrets;
   const initdb = await tool(
@@ -41,6 +42,7 @@ async function makeDataDir(context: JobContext): Promise<void> {
       '--data-checksums',
       '--auth-local=peer',
       '--auth-host=reject',
+      ...(walFolder === undefined ? [] : ['--waldir', walFolder]),
     ],
     { signal: context.signal },
   );

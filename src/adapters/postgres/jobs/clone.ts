@@ -34,6 +34,7 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
     await backup(context, upstream);
   } catch (error) {
     await rm(layout.newDataDir, { recursive: true, force: true });
+    await context.walFolders.sweep();
     throw error;
   } finally {
     await rm(layout.toolPassfile, { force: true });
@@ -45,6 +46,7 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
     await keepOnly(await copyAside(context, before), fork, before.control.sizes.segmentBytes);
   }
   await context.stopped.swapIn();
+  await context.walFolders.sweep();
   context.histories.forget();
   return before === undefined || fork === null ? { ok: true } : { ok: true, gaveUp: { from: fork, to: before.position } };
 }
@@ -59,6 +61,7 @@ async function forkFrom(context: JobContext, before: StoppedState): Promise<Posi
 
 async function backup(context: JobContext, upstream: Upstream): Promise<void> {
   const { layout, memory } = context;
+  const walFolder = await context.walFolders.fresh();
   const conninfo = formatConninfo({
     ...upstreamParts(upstream, layout, memory.secrets.replication, layout.toolPassfile),
     // Not the member's name: what is only being copied must not count as confirmed.
@@ -68,7 +71,17 @@ async function backup(context: JobContext, upstream: Upstream): Promise<void> {
   const result = await tool(
     context,
     'pg_basebackup',
-    ['-D', layout.newDataDir, '-d', conninfo, '--wal-method=stream', '--checkpoint=fast', '--progress', '--no-password'],
+    [
+      '-D',
+      layout.newDataDir,
+      '-d',
+      conninfo,
+      '--wal-method=stream',
+      '--checkpoint=fast',
+      '--progress',
+      '--no-password',
+      ...(walFolder === undefined ? [] : ['--waldir', walFolder]),
+    ],
     {
       signal: context.signal,
       onLine: (line) => {

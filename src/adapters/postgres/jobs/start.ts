@@ -51,6 +51,7 @@ async function prepareStart(context: JobContext, as: 'primary' | 'standby', upst
   await clearSocketLock(context);
   const stopped = await context.stopped.inspect();
   if (stopped === undefined) giveUp('failed', 'there is no complete data directory');
+  await context.walFolders.sweep();
   if (as === 'standby') {
     await context.stopped.removeHistoriesBeyond(stopped.position.timeline);
     if (!stopped.clean && (await eraseTornRecord(layout.walDir, stopped.position, stopped.control.sizes)))
