@@ -1,3 +1,4 @@
+import type { Initdb } from '#domain/config/initdb.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
 
 /** An account of the operating system, by number. */
@@ -48,6 +49,8 @@ export interface PostgresOptions {
   /** At the start; see `useTls`. The key of the certificate must not be Ed25519: channel binding has no digest for it. */
   readonly tls: TlsIdentity;
   readonly secrets: PostgresSecrets;
+  /** Of the first server of a cluster. Default: `DEFAULT_INITDB`. */
+  readonly initdb?: Initdb;
   /** The cluster's configured parameters; they win over the defaults, never over what Matriarch owns. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf for clients, checked by `accessLineProblem`. Default: none. */

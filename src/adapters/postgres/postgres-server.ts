@@ -186,6 +186,8 @@ class LocalServer implements PostgresServer {
       // Its backends still answer, over connections that are open: whoever has none is never let in.
       if (postmaster.isFrozen()) return { state: 'stuck', why: 'the postmaster is stopped (SIGSTOP)' };
       const found = await look(this.#observing, left());
+      // A server that was adopted, too.
+      this.#context.memory.walSizes = found.walSizes;
       const view = found.inRecovery ? standbyView : primaryView;
       const seen = await view(found, this.#freshness, this.#context, this.#observing, left());
       this.#keepUp(found);

@@ -23,12 +23,16 @@ export interface Step {
 export function desired(cluster: PostgresCluster, surroundings: Surroundings, step: Step = {}): readonly KubeObject[] {
   const { spec } = cluster;
   const { storage: data, walStorage: wal } = spec;
-  const state = step.set ?? { replicas: spec.instances, volumes: { data, ...(wal === undefined ? {} : { wal }) } };
+  const state = step.set ?? {
+    replicas: spec.instances,
+    initdb: spec.bootstrap.initdb,
+    volumes: { data, ...(wal === undefined ? {} : { wal }) },
+  };
   const proxies = proxyDeployment(cluster, surroundings);
   return [
     ...accessObjects(cluster, surroundings),
     configObject(cluster, step.config ?? clusterConfigOf(spec)),
-    ...recordObjects(cluster),
+    ...recordObjects(cluster, state.initdb),
     ...serviceObjects(cluster),
     ...budgetObjects(cluster, surroundings),
     statefulSet(cluster, surroundings, state),

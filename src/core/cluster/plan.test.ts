@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parsePostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { Plan } from './action.ts';
 import { fieldsOf } from './member-facts.ts';
@@ -129,6 +129,46 @@ test.each([
   expect(settle(again, { ...after, instances: 4 }).refused).toEqual(refused);
   expect(JSON.stringify(setSpec(again).volumeClaimTemplates)).toBe(templates);
   expect(settle(again, { ...before, instances: 4 }).refused).toEqual([]);
+});
+
+describe('What the first member is made with', () => {
+  const initdb = { encoding: 'LATIN1', locale: 'C', walSegmentSizeMb: 64 };
+  const told = (model: ModelCluster) => JSON.stringify(setSpec(model).template).match(/MATRIARCH_INITDB[^}]*/)?.[0];
+  const template = (model: ModelCluster) => JSON.stringify(setSpec(model).template);
+
+  test('stays as it was, and what differs is refused field by field', () => {
+    const model = settled({ bootstrap: { initdb } });
+    expect(told(model)).toContain('LATIN1');
+    const before = template(model);
+    const { refused } = settle(model, { bootstrap: { initdb: { locale: 'C', walSegmentSizeMb: 32, dataChecksums: false } } });
+    expect(refused.map(({ field }) => field)).toEqual([
+      'spec.bootstrap.initdb.encoding',
+      'spec.bootstrap.initdb.dataChecksums',
+      'spec.bootstrap.initdb.walSegmentSizeMb',
+    ]);
+    expect(refused[0]?.message).toContain('from LATIN1 to UTF8');
+    expect(template(model)).toBe(before);
+    expect(model.disrupted).toEqual([]);
+  });
+
+  test('is known when the resource is made anew around the volumes that were kept', () => {
+    const model = settled({ bootstrap: { initdb } });
+    const again = new ModelCluster('main');
+    const records = model.objects.get('ConfigMap/main-records');
+    if (records !== undefined) again.objects.set('ConfigMap/main-records', records);
+    again.primary = 'main-0';
+    expect(settle(again, {}).refused).toHaveLength(3);
+    expect(told(again)).toBe(told(model));
+    expect(settle(again, { bootstrap: { initdb } }).refused).toEqual([]);
+  });
+
+  test('is what it always was where nothing is said, and no pod differs for that', () => {
+    const model = settled({});
+    expect(told(model)).toBeUndefined();
+    const { refused } = settle(model, { bootstrap: { initdb: { locale: 'en_US.UTF-8' } } });
+    expect(refused.map(({ field }) => field)).toEqual(['spec.bootstrap.initdb.locale']);
+    expect(told(model)).toBeUndefined();
+  });
 });
 
 test('whoever leads hands over before it is scaled away, and is forgotten afterwards', () => {

@@ -4,6 +4,7 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import type { Action, Plan, Refusal } from './action.ts';
 import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
+import { initdbStep } from './initdb-step.ts';
 import { find, isWell, type MemberFacts, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
 import { nudges } from './nudge.ts';
@@ -23,12 +24,13 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   const set = setFacts(name, objects);
   const members = memberFacts(name, observed);
   const storage = storageStep(cluster, objects);
+  const making = initdbStep(cluster, observed);
   const there = set?.replicas === spec.instances && members.length === spec.instances;
   const parameters = parameterStep(clusterConfigOf(spec), members, there && members.every(isWell));
   const scale = scaleStep({ cluster, present: set?.replicas, members, observed, held: parameters.midway });
   const wanted = desired(cluster, surroundings, {
     config: parameters.config,
-    set: { replicas: scale.replicas, volumes: storage.volumes },
+    set: { replicas: scale.replicas, volumes: storage.volumes, initdb: making.initdb },
   });
   const statefulSet = objectNames(name).statefulSet;
   const applied = applications(wanted, objects, set === undefined || storage.recreate || set.ending ? statefulSet : undefined);
@@ -58,7 +60,7 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   return {
     actions: [...actions, ...superfluous, ...nudges(name, objects)],
     waitingFor: disruption.waitingFor ?? scale.waitingFor,
-    refused: [...storage.refused, ...refused],
+    refused: [...storage.refused, ...making.refused, ...refused],
   };
 }
 

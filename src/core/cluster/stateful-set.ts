@@ -1,7 +1,9 @@
+import type { Initdb } from '#domain/config/initdb.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
+import { initdbText } from './initdb-step.ts';
 import { clusterObject, labelsOf, selectorOf } from './object.ts';
 import {
   apart,
@@ -26,6 +28,7 @@ const GRACE_MARGIN_SECONDS = 40;
 /** How the StatefulSet stands on the way to what the resource asks for. */
 export interface StatefulSetState {
   readonly replicas: number;
+  readonly initdb: Initdb;
   readonly volumes: Readonly<Record<'data', VolumeState>> & Readonly<Partial<Record<'wal', VolumeState>>>;
 }
 
@@ -50,7 +53,7 @@ export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings
         podManagementPolicy: 'Parallel',
         updateStrategy: { type: 'OnDelete' },
         selector: { matchLabels: selectorOf(cluster, 'postgresql') },
-        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings, volumes.wal !== undefined) },
+        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings, state) },
         volumeClaimTemplates: VOLUMES.flatMap((volume) => claimTemplate(cluster, volume, volumes[volume])),
       },
     },
@@ -76,7 +79,7 @@ function claimTemplate(cluster: PostgresCluster, volume: Volume, state: VolumeSt
   ];
 }
 
-function podSpec(cluster: PostgresCluster, surroundings: Surroundings, hasWalVolume: boolean) {
+function podSpec(cluster: PostgresCluster, surroundings: Surroundings, { volumes, initdb }: StatefulSetState) {
   const { spec, name } = cluster;
   const names = objectNames(name);
   const { drainTimeoutMs, handoverTimeoutMs, stopTimeoutMs } = spec.timings;
@@ -92,7 +95,11 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings, hasWalVol
         name: 'postgresql',
         ...imageOf(cluster, surroundings),
         args: ['agent', '--pod'],
-        env: [...podEnvironment(cluster), ...(hasWalVolume ? [{ name: POD.env.walDir, value: POD.walDir }] : [])],
+        env: [
+          ...podEnvironment(cluster),
+          ...(volumes.wal === undefined ? [] : [{ name: POD.env.walDir, value: POD.walDir }]),
+          ...(initdbText(initdb) === undefined ? [] : [{ name: POD.env.initdb, value: initdbText(initdb) }]),
+        ],
         ports: [
           { name: PORT.postgres, containerPort: POD.postgresPort, protocol: 'TCP' },
           { name: PORT.api, containerPort: POD.apiPort, protocol: 'TCP' },
@@ -119,7 +126,7 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings, hasWalVol
         }),
         volumeMounts: [
           mount('data', POD.memberDir),
-          ...(hasWalVolume ? [mount('wal', POD.walDir)] : []),
+          ...(volumes.wal === undefined ? [] : [mount('wal', POD.walDir)]),
           mount('shm', '/dev/shm'),
           ...COMMON_MOUNTS,
           ...Object.keys(logins).map((login) => mount(login, `${POD.secretsDir}/${login}`, true)),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { clusterConfigSchema } from './cluster-config.ts';
+import { initdbSchema } from './initdb.ts';
 
 const path = z.string().regex(/^\//, 'must be an absolute path');
 const port = z.int().min(1).max(65_535);
@@ -149,6 +150,10 @@ export const memberConfigSchema = z.strictObject({
     listedAbove: true,
     description:
       'The dynamic configuration of a new cluster, written by whoever starts first and never read again. Without it: the defaults.',
+  }),
+  initdb: initdbSchema.optional().meta({
+    description:
+      'How the first server of a new cluster is made, by whoever starts first; never read again. The same on every member. Without it: the defaults.',
   }),
   declaredConfig: path.optional().meta({
     description:

@@ -40,6 +40,17 @@ test.each([
   [{ version: '16' }, 'spec.version: must be 17: the image holds no other PostgreSQL'],
   [{ storage: { size: '10X' } }, 'spec.storage.size: must be a quantity'],
   [{ storage: { size: '1Mi' } }, 'spec.storage.size: must be at least 256Mi'],
+  [{ bootstrap: { initdb: { encoding: 'LATIN1' } } }, 'spec.bootstrap.initdb.locale: C.UTF-8 takes `encoding: UTF8`'],
+  [{ bootstrap: { initdb: { locale: "C'; x" } } }, 'spec.bootstrap.initdb.locale: must be the name of a locale'],
+  [{ bootstrap: { initdb: { walSegmentSizeMb: 24 } } }, 'spec.bootstrap.initdb.walSegmentSizeMb: must be a power of 2'],
+  [
+    { bootstrap: { initdb: { walSegmentSizeMb: 64 } }, walStorage: { size: '512Mi' } },
+    'spec.bootstrap.initdb.walSegmentSizeMb: takes a volume of at least 1024Mi',
+  ],
+  [
+    { bootstrap: { initdb: { walSegmentSizeMb: 64 } }, postgresql: { parameters: { min_wal_size: 80 } } },
+    'spec.bootstrap.initdb.walSegmentSizeMb: takes a min_wal_size of at least 128MB',
+  ],
   [{ walStorage: { size: '1Mi' } }, 'spec.walStorage.size: must be at least 256Mi'],
   [{ walStorage: { class: 'fast' } }, 'spec.walStorage.class is no setting'],
   [{ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } }, 'spec.resources.requests.cpu: must not exceed its limit, 1'],

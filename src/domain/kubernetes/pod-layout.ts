@@ -25,12 +25,13 @@ export const POD = {
   waitingPath: '/waiting',
   /** Of proxies, at `metricsPort`. */
   proxyProbes: { live: '/metrics', ready: '/health' },
-  /** Environment variables, by the downward API but for the cluster, and for `walDir` where the pod has that volume. */
+  /** Environment variables, by the downward API but for the cluster; `walDir` where the pod has that volume, `initdb` (JSON) where it is said. */
   env: {
     cluster: 'MATRIARCH_CLUSTER',
     podName: 'POD_NAME',
     podIp: 'POD_IP',
     namespace: 'POD_NAMESPACE',
     walDir: 'MATRIARCH_WAL_DIR',
+    initdb: 'MATRIARCH_INITDB',
   },
 } as const;

@@ -87,6 +87,8 @@ test('with the defaults of the API server the resource means what it meant witho
   for (const spec of [
     {},
     { walStorage: {} },
+    { bootstrap: {} },
+    { bootstrap: { initdb: { locale: 'C' } } },
     { proxy: { service: {} }, roles: [{ name: 'app' }], databases: [{ name: 'app' }], tolerations: [{ key: 'a' }] },
   ])
     expect(parsePostgresCluster(filled(SCHEMA, resource(spec))).spec).toEqual(parsePostgresCluster(resource(spec)).spec);
@@ -107,6 +109,7 @@ test.each([
   ['spec.instances', { instances: 17 }],
   ['spec.version', { version: '16' }],
   ['spec.storage.size', { storage: { size: '10 GB' } }],
+  ['spec.bootstrap.initdb.encoding', { bootstrap: { initdb: { encoding: 'utf8' } } }],
   ['spec.walStorage.size', { walStorage: { size: '10 GB' } }],
   ['spec.durability.mode', { durability: { mode: 'maybe' } }],
   ['spec.proxy.service.type', { proxy: { service: { type: 'Ingress' } } }],

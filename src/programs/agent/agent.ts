@@ -76,6 +76,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
     tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
+    ...(config.initdb === undefined ? {} : { initdb: config.initdb }),
     parameters: dynamic.postgresql.parameters,
     hba: dynamic.postgresql.hba,
     stopTimeoutMs: dynamic.timings.stopTimeoutMs,

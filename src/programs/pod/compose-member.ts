@@ -9,7 +9,7 @@ import type { PodPaths } from './pod-paths.ts';
  * cluster's DNS would resolve a while later. It listens on every address, so that `kubectl port-forward` reaches it too.
  */
 export function composeMember(
-  { cluster, name, ip, namespace, walDir }: PodEnvironment,
+  { cluster, name, ip, namespace, walDir, initdb }: PodEnvironment,
   paths: PodPaths,
   postgresBin: string,
 ): z.input<typeof memberConfigSchema> {
@@ -29,5 +29,6 @@ export function composeMember(
     tlsDir: paths.tls,
     secretsFile: paths.secrets,
     declaredConfig: paths.declaredConfig,
+    ...(initdb === undefined ? {} : { initdb: initdb as z.input<typeof memberConfigSchema>['initdb'] }),
   };
 }

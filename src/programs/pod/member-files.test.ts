@@ -102,6 +102,13 @@ test('a pod with a volume for its log has it there', () => {
   expect(composeMember(readPodEnvironment(ENV), podPaths(), '/usr/bin')).not.toHaveProperty('walDir');
 });
 
+test('a pod that is told how the first server is made tells its agent', () => {
+  const environment = readPodEnvironment({ ...ENV, MATRIARCH_INITDB: '{"encoding":"LATIN1","locale":"C"}' });
+  const config = memberConfigSchema.parse(composeMember(environment, podPaths(), '/usr/bin'));
+  expect(config.initdb).toEqual({ encoding: 'LATIN1', locale: 'C', dataChecksums: true, walSegmentSizeMb: 16 });
+  expect(() => readPodEnvironment({ ...ENV, MATRIARCH_INITDB: 'LATIN1' })).toThrow('MATRIARCH_INITDB');
+});
+
 test.each(Object.keys(ENV))('without %s a pod says so', (name) => {
   expect(() => readPodEnvironment({ ...ENV, [name]: undefined })).toThrow(name);
 });

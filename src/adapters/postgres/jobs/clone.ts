@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Position } from '#domain/position.ts';
+import type { Position, Timeline } from '#domain/position.ts';
 import type { JobResult, Upstream } from '#domain/server.ts';
 import { formatConninfo, passfileLine, upstreamParts } from '../conninfo.ts';
 import { giveUp, messageOf } from '../job-error.ts';
@@ -39,9 +39,10 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
   } finally {
     await rm(layout.toolPassfile, { force: true });
   }
-  await adoptDataDir(context, layout.newDataDir);
+  const control = await context.stopped.control(layout.newDataDir);
+  await adoptDataDir(context, layout.newDataDir, control);
   await files.write(join(layout.newDataDir, 'standby.signal'), '');
-  const fork = before === undefined ? null : await forkFrom(context, before);
+  const fork = before === undefined ? null : await forkFrom(context, before, control.timeline);
   if (before !== undefined && fork !== null) {
     await keepOnly(await copyAside(context, before), fork, before.control.sizes.segmentBytes);
   }
@@ -52,9 +53,8 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
 }
 
 /** Where the log that is replaced leaves the new one. */
-async function forkFrom(context: JobContext, before: StoppedState): Promise<Position | null> {
+async function forkFrom(context: JobContext, before: StoppedState, timeline: Timeline): Promise<Position | null> {
   const { newDataDir } = context.layout;
-  const { timeline } = await context.stopped.control(newDataDir);
   const history = await readIfThere(join(newDataDir, 'pg_wal', historyName(timeline)));
   return forkOf(before.position, before.lineage, timeline, parseHistory(history ?? '') ?? []);
 }

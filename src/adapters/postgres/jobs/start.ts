@@ -57,7 +57,7 @@ async function prepareStart(context: JobContext, as: 'primary' | 'standby', upst
     if (!stopped.clean && (await eraseTornRecord(layout.walDir, stopped.position, stopped.control.sizes)))
       context.log('erased the beginning of a record whose rest was never written');
   }
-  await adoptDataDir(context, layout.dataDir);
+  await adoptDataDir(context, layout.dataDir, stopped.control);
   await undoAlterSystem(context);
   await rm(join(layout.dataDir, 'recovery.signal'), { force: true });
   if (as === 'primary') await rm(join(layout.dataDir, 'standby.signal'), { force: true });
