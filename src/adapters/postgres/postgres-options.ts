@@ -15,7 +15,7 @@ export interface Login {
 export interface PostgresSecrets {
   /** The bootstrap superuser, for people. */
   readonly superuser: Login;
-  /** The agent's own superuser; it only connects through the Unix socket. */
+  /** The agent's own superuser; it only connects through the Unix socket, and without the password where `socketUsers` says who that is. */
   readonly agent: Login;
   /** REPLICATION, and what pg_rewind reads. Only over TLS, only for members: a second connection of a member's name counts twice. */
   readonly replication: Login;
@@ -46,6 +46,11 @@ export interface PostgresOptions {
   readonly passfile?: string;
   /** Required when the agent runs as root: PostgreSQL refuses to. Files written for the server belong to this user. */
   readonly runAs?: Owner;
+  /**
+   * The names of those users of the machine as whom the agent, and what it starts, connect through the socket. Default: none, and they log
+   * in by the password.
+   */
+  readonly socketUsers?: readonly string[];
   /** At the start; see `useTls`. The key of the certificate must not be Ed25519: channel binding has no digest for it. */
   readonly tls: TlsIdentity;
   readonly secrets: PostgresSecrets;

@@ -5,6 +5,7 @@ import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
+import { isExpressible } from './access-file.ts';
 import { CertifiedRoles } from './certified-roles.ts';
 import { Freshness } from './freshness.ts';
 import { Histories } from './histories.ts';
@@ -67,12 +68,12 @@ export interface PostgresServer extends ServerPort {
   useTls(tls: TlsIdentity): Promise<void>;
   /**
    * From now on members are connected to by this password of the replication role; connections that are open go on. The names of the
-   * roles and the password of the agent's own stay as they were.
+   * roles stay as they were, and the password of the agent's own where the agent logs in by it.
    */
   useSecrets(secrets: PostgresSecrets): Promise<void>;
   /** From now on clients are let in by these lines, too; those that are in stay. Waits for a job that runs. */
   useAccess(hba: readonly string[]): Promise<void>;
-  /** On the primary: gives the superuser and the replication role their passwords. Returns the roles that had others. */
+  /** On the primary: gives the roles the passwords that `useSecrets` was told last. Returns those that had others. */
   putPasswords(): Promise<readonly string[]>;
 }
 
@@ -110,8 +111,8 @@ class LocalServer implements PostgresServer {
       options.runAs,
       options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES,
     );
-    const { agent } = options.secrets;
-    const settings = { socketDir: layout.socketDir, port: options.port, user: agent.name, password: agent.password };
+    const password = () => this.#context.memory.secrets.agent.password;
+    const settings = { socketDir: layout.socketDir, port: options.port, user: options.secrets.agent.name, password };
     // An adopted server has no child's exit: every backend notices the postmaster's death at once, and with it its connection ends.
     const hint = () => postmaster.hint();
     this.#observing = new Session({ ...settings, name: 'matriarch agent' }, hint);
@@ -131,6 +132,7 @@ class LocalServer implements PostgresServer {
       memory: {
         tls: options.tls,
         secrets: options.secrets,
+        socketUsers: (options.socketUsers ?? []).filter(isExpressible),
         parameters: options.parameters,
         hba: options.hba ?? [],
         syncInForce: undefined,
@@ -317,10 +319,11 @@ class LocalServer implements PostgresServer {
     return renewed;
   }
 
-  async useSecrets({ superuser, replication }: PostgresSecrets): Promise<void> {
+  async useSecrets({ superuser, agent, replication }: PostgresSecrets): Promise<void> {
     const { memory } = this.#context;
     memory.secrets = {
-      agent: memory.secrets.agent,
+      // By a password that this server has and that one does not yet, an agent would be shut out.
+      agent: memory.socketUsers.length === 0 ? memory.secrets.agent : { ...memory.secrets.agent, password: agent.password },
       superuser: { ...memory.secrets.superuser, password: superuser.password },
       replication: { ...memory.secrets.replication, password: replication.password },
     };
@@ -335,10 +338,11 @@ class LocalServer implements PostgresServer {
   }
 
   async putPasswords(): Promise<readonly string[]> {
-    const { superuser, replication } = this.#context.memory.secrets;
+    const { secrets, socketUsers } = this.#context.memory;
+    const { superuser, replication, agent } = secrets;
     const session = this.#context.openSession({ name: 'matriarch passwords' });
     try {
-      return await putPasswords(session, [superuser, replication]);
+      return await putPasswords(session, [superuser, replication, ...(socketUsers.length === 0 ? [] : [agent])]);
     } finally {
       session.drop();
     }

@@ -37,6 +37,8 @@ export interface ServerMemory {
   tls: TlsIdentity;
   /** As they were last given. */
   secrets: PostgresSecrets;
+  /** As whom the agent connects through the socket; see `PostgresOptions`. */
+  readonly socketUsers: readonly string[];
   /** The parameters of the cluster as they were last given. */
   parameters: Readonly<Record<string, string>>;
   /** The value of `synchronous_standby_names` that every process was seen to follow. Undefined after a start and after adoption. */

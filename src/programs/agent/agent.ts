@@ -6,6 +6,7 @@ import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
 import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
 import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
+import { socketUsers } from '#adapters/process/socket-users.ts';
 import { openStore } from '#adapters/store/open-store.ts';
 import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
@@ -74,6 +75,7 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     socketDir: paths.run,
     logFile: paths.postgresLog,
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
+    socketUsers: await socketUsers(config.runAs),
     tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
     ...(config.initdb === undefined ? {} : { initdb: config.initdb }),

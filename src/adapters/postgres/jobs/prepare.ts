@@ -19,7 +19,7 @@ export async function prepareFiles(context: ServerContext): Promise<void> {
   await files.folder(layout.socketDir);
   await writeTls(context);
   await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, context.memory.parameters));
-  await files.writeIfChanged(layout.identFile, identityMap(context.memory.certified));
+  await files.writeIfChanged(layout.identFile, identityMap(context.memory));
 }
 
 /** Puts our entry file into a data directory, whose own may be initdb's or another member's. */
