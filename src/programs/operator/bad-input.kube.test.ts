@@ -136,7 +136,7 @@ test(
     await bench.client.create(CLUSTERS, namespace, cluster('main', { roles: [{ name: 'app' }] }));
     await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
     await first.stop();
-    const gone = ['main-superuser', 'main-replication', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
+    const gone = ['main-superuser', 'main-replication', 'main-agent', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
     for (const name of gone) await bench.client.delete(SECRETS, namespace, name);
     bench.startOperator(namespace);
     for (const name of gone) await until(async () => (await bench.client.get(SECRETS, namespace, name)) !== undefined);
