@@ -59,7 +59,11 @@ test('nobody gets in without a password, but the agent through its socket, as on
   const [agent, ...others] = lines(true);
   expect(agent).toMatch(/^local +all +"matriarch_agent" +peer map=matriarch-agent$/);
   expect(others.every((line) => /(scram-sha-256|reject)$/.test(line))).toBe(true);
-  expect(identityMap({ ...PARTS, certified: ['app'] }).split('\n').slice(1, -1)).toEqual([
+  expect(
+    identityMap({ ...PARTS, certified: ['app'] })
+      .split('\n')
+      .slice(1, -1),
+  ).toEqual([
     'matriarch-agent "root" "matriarch_agent"',
     'matriarch-agent "postgres" "matriarch_agent"',
     'matriarch-proxy "matriarch proxy" "app"',

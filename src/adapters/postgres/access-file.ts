@@ -79,9 +79,7 @@ export function withDeclared(rules: string, hba: readonly string[]): string {
  * certificate of a member.
  */
 export function identityMap({ certified, ...parts }: AgentParts & Pick<ServerMemory, 'certified'>): string {
-  const proxies = certified
-    .filter(isExpressible)
-    .map((name) => `${PROXY_MAP} ${quoteName(PROXY_LOGIN_NAME)} ${quoteName(name)}`);
+  const proxies = certified.filter(isExpressible).map((name) => `${PROXY_MAP} ${quoteName(PROXY_LOGIN_NAME)} ${quoteName(name)}`);
   return renderMap(parts, proxies);
 }
 

@@ -120,7 +120,9 @@ describe('The write-ahead log on a volume of its own', () => {
     await one.restartAgent();
     const mount = dirname(volume(one));
     renameSync(mount, `${mount}.away`);
-    expect(await one.seen('stuck')).toMatchObject({ why: expect.stringContaining('the write-ahead log of the data is not there') });
+    expect(await one.seen('stuck')).toMatchObject({
+      why: expect.stringContaining('the write-ahead log of the data is not there'),
+    });
     expect(await one.run({ kind: 'startPrimary' })).toMatchObject({ ok: false, code: 'failed' });
     expect(await one.run({ kind: 'clone', upstream: two.upstreamOf(one) })).toMatchObject({
       ok: false,

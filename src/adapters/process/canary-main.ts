@@ -70,7 +70,10 @@ function tick(): void {
 
 function report(): void {
   const stuck = Object.entries(probes).flatMap(([name, probe]) => (probe.isStuck ? [name] : []));
-  const what = { stuck: stuck.length === 0 ? null : stuck.join('; '), diskFull: writer.isDiskFull || disks.some(({ isFull }) => isFull) };
+  const what = {
+    stuck: stuck.length === 0 ? null : stuck.join('; '),
+    diskFull: writer.isDiskFull || disks.some(({ isFull }) => isFull),
+  };
   const text = JSON.stringify(what satisfies CanaryReport);
   if (text === reported) return;
   reported = text;

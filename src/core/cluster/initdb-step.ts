@@ -21,7 +21,10 @@ export function initdbText(initdb: Initdb): string | undefined {
 }
 
 /** What the first server was made with, or is about to be, stays as it was. */
-export function initdbStep({ name, spec }: PostgresCluster, { objects, leader }: Pick<Observed, 'objects' | 'leader'>): InitdbStep {
+export function initdbStep(
+  { name, spec }: PostgresCluster,
+  { objects, leader }: Pick<Observed, 'objects' | 'leader'>,
+): InitdbStep {
   const wanted = spec.bootstrap.initdb;
   const present = presentOf(name, objects, leader !== null);
   if (present === undefined) return { initdb: wanted, refused: [] };

@@ -116,20 +116,23 @@ test('the volume of the log shrinks no more than that of the data', () => {
 test.each([
   ['added', {}, { walStorage: { size: '2Gi' } }],
   ['taken away', { walStorage: { size: '2Gi' } }, {}],
-])('a volume for the log is not %s: members run on with what they have, also when the resource is made anew', (_, before, after) => {
-  const model = settled(before);
-  const templates = JSON.stringify(setSpec(model).volumeClaimTemplates);
-  const { refused } = settle(model, { ...after, instances: 4 });
-  expect(refused).toEqual([{ field: 'spec.walStorage', message: expect.stringContaining('make a new cluster beside it') }]);
-  expect(sizesOf(model, 'wal')).toHaveLength('walStorage' in before ? 4 : 0);
-  expect(JSON.stringify(setSpec(model).volumeClaimTemplates)).toBe(templates);
-  // The resource is deleted, and its volumes stay.
-  const again = new ModelCluster('main');
-  for (const [claim, size] of model.claims) again.claims.set(claim, size);
-  expect(settle(again, { ...after, instances: 4 }).refused).toEqual(refused);
-  expect(JSON.stringify(setSpec(again).volumeClaimTemplates)).toBe(templates);
-  expect(settle(again, { ...before, instances: 4 }).refused).toEqual([]);
-});
+])(
+  'a volume for the log is not %s: members run on with what they have, also when the resource is made anew',
+  (_, before, after) => {
+    const model = settled(before);
+    const templates = JSON.stringify(setSpec(model).volumeClaimTemplates);
+    const { refused } = settle(model, { ...after, instances: 4 });
+    expect(refused).toEqual([{ field: 'spec.walStorage', message: expect.stringContaining('make a new cluster beside it') }]);
+    expect(sizesOf(model, 'wal')).toHaveLength('walStorage' in before ? 4 : 0);
+    expect(JSON.stringify(setSpec(model).volumeClaimTemplates)).toBe(templates);
+    // The resource is deleted, and its volumes stay.
+    const again = new ModelCluster('main');
+    for (const [claim, size] of model.claims) again.claims.set(claim, size);
+    expect(settle(again, { ...after, instances: 4 }).refused).toEqual(refused);
+    expect(JSON.stringify(setSpec(again).volumeClaimTemplates)).toBe(templates);
+    expect(settle(again, { ...before, instances: 4 }).refused).toEqual([]);
+  },
+);
 
 describe('What the first member is made with', () => {
   const initdb = { encoding: 'LATIN1', locale: 'C', walSegmentSizeMb: 64 };

@@ -29,8 +29,9 @@ export function storageStep({ name, spec }: PostgresCluster, objects: readonly K
   const made = set !== undefined || of('data').length > 0;
   const isThere = set === undefined ? of('wal').length > 0 : set.volumes.wal !== undefined;
   const misfit = made ? comesOrGoes(spec.walStorage !== undefined, isThere) : [];
-  const wal =
-    (made ? isThere : spec.walStorage !== undefined) ? volumeStep('wal', spec.walStorage, set?.volumes.wal, of('wal')) : undefined;
+  const wal = (made ? isThere : spec.walStorage !== undefined)
+    ? volumeStep('wal', spec.walStorage, set?.volumes.wal, of('wal'))
+    : undefined;
   const steps = [data, ...(wal === undefined ? [] : [wal])];
   return {
     volumes: { data: data.state, ...(wal === undefined ? {} : { wal: wal.state }) },

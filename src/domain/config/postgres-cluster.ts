@@ -5,8 +5,8 @@ import { initdbSchema } from './initdb.ts';
 import { initialClusterConfig, validate } from './parse-config.ts';
 import { objectName, resourcesSchema, schedulingShape, storageSchema, walStorageSchema } from './postgres-cluster-pods.ts';
 import { databaseSchema, roleSchema } from './postgres-cluster-roles.ts';
-import { segmentSizeProblem } from './segment-size.ts';
 import { sharedProxySchema } from './proxy-config.ts';
+import { segmentSizeProblem } from './segment-size.ts';
 
 export const POSTGRES_CLUSTER = {
   apiVersion: `${API_GROUP}/v1`,

@@ -23,7 +23,8 @@ export function segmentSizeProblem({ bootstrap, storage, walStorage, postgresql 
     if (!['min_wal_size', 'max_wal_size'].includes(name.toLowerCase())) continue;
     // Without a unit it is in MB.
     const bytes = parseBytes(value) ?? Number(value) * MB;
-    if (bytes < MIN_SEGMENTS_KEPT * walSegmentSizeMb * MB) return `takes a ${name} of at least ${MIN_SEGMENTS_KEPT * walSegmentSizeMb}MB`;
+    if (bytes < MIN_SEGMENTS_KEPT * walSegmentSizeMb * MB)
+      return `takes a ${name} of at least ${MIN_SEGMENTS_KEPT * walSegmentSizeMb}MB`;
   }
   return undefined;
 }

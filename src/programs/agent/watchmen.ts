@@ -65,7 +65,11 @@ export class Watchmen {
       runAs: config.runAs ?? null,
       onReport: ({ stuck, diskFull }) => {
         if (stuck !== null) log.warn('canary', stuck);
-        if (diskFull) log.warn('canary', `the disk of the write-ahead log${config.walDir === undefined ? '' : ' or that of the data'} is full`);
+        if (diskFull)
+          log.warn(
+            'canary',
+            `the disk of the write-ahead log${config.walDir === undefined ? '' : ' or that of the data'} is full`,
+          );
         feed({ kind: 'canary', stuck });
       },
       onTrouble: (why) => log.warn('canary', why),

@@ -87,11 +87,14 @@ test.each([
   expect([second.superuser, second.replication, second.agent]).toEqual([first.superuser, first.replication, first.agent]);
 });
 
-test.each(['superuser', 'replication', 'agent'] as const)('a lost password of %s is drawn anew, and all else stays', async (login) => {
-  const first = await completeSecrets(cluster, ['main-0'], NOTHING);
-  const { [login]: drawn, ...others } = await completeSecrets(cluster, ['main-0'], { ...first, [login]: undefined });
-  const { [login]: before, ...same } = first;
-  expect(others).toEqual(same);
-  expect(drawn.name).toBe(before.name);
-  expect(drawn.password).not.toBe(before.password);
-});
+test.each(['superuser', 'replication', 'agent'] as const)(
+  'a lost password of %s is drawn anew, and all else stays',
+  async (login) => {
+    const first = await completeSecrets(cluster, ['main-0'], NOTHING);
+    const { [login]: drawn, ...others } = await completeSecrets(cluster, ['main-0'], { ...first, [login]: undefined });
+    const { [login]: before, ...same } = first;
+    expect(others).toEqual(same);
+    expect(drawn.name).toBe(before.name);
+    expect(drawn.password).not.toBe(before.password);
+  },
+);

@@ -32,7 +32,8 @@ export function readPodEnvironment(env: Readonly<Record<string, string | undefin
     name: of(POD.env.podName, isName, aName),
     ip: of(POD.env.podIp, (text) => isIP(text) !== 0, 'its IP address (`status.podIP`)'),
     namespace: of(POD.env.namespace, (text) => text !== '', 'its namespace (`metadata.namespace`)'),
-    walDir: env[POD.env.walDir] === undefined ? undefined : of(POD.env.walDir, (text) => text.startsWith('/'), 'an absolute path'),
+    walDir:
+      env[POD.env.walDir] === undefined ? undefined : of(POD.env.walDir, (text) => text.startsWith('/'), 'an absolute path'),
     initdb: env[POD.env.initdb] === undefined ? undefined : json(env[POD.env.initdb]),
   };
 }
@@ -42,6 +43,10 @@ function json(text: string | undefined): unknown {
   try {
     return JSON.parse(text ?? '');
   } catch (error) {
-    return fail('config.invalid', `${POD.env.initdb} in the environment of the pod must be JSON: ${(error as Error).message}`, error);
+    return fail(
+      'config.invalid',
+      `${POD.env.initdb} in the environment of the pod must be JSON: ${(error as Error).message}`,
+      error,
+    );
   }
 }

@@ -23,7 +23,11 @@ export async function prepareFiles(context: ServerContext): Promise<void> {
 }
 
 /** Puts our entry file into a data directory, whose own may be initdb's or another member's. */
-export async function adoptDataDir(context: ServerContext, dataDir: string, { sizes }: Pick<ControlFile, 'sizes'>): Promise<void> {
+export async function adoptDataDir(
+  context: ServerContext,
+  dataDir: string,
+  { sizes }: Pick<ControlFile, 'sizes'>,
+): Promise<void> {
   await context.files.writeIfChanged(join(dataDir, 'postgresql.conf'), entryFile(context.layout, sizes.segmentBytes));
 }
 
