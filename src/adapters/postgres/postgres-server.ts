@@ -132,7 +132,8 @@ class LocalServer implements PostgresServer {
       memory: {
         tls: options.tls,
         secrets: options.secrets,
-        socketUsers: (options.socketUsers ?? []).filter(isExpressible),
+        // All of them or none: whoever of them has no line is shut out.
+        socketUsers: options.socketUsers?.every(isExpressible) ? options.socketUsers : [],
         parameters: options.parameters,
         hba: options.hba ?? [],
         syncInForce: undefined,
