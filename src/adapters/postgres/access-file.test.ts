@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { accessRules, isGateOpen, withDeclared } from './access-file.ts';
+import { accessRules, identityMap, isGateOpen, withAgentLine, withAgentMap, withDeclared } from './access-file.ts';
 import { formatConninfo, passfileLine } from './conninfo.ts';
 import { isDiskFull } from './job-error.ts';
 
@@ -8,7 +8,7 @@ const SECRETS = {
   agent: { name: 'matriarch_agent', password: 'b' },
   replication: { name: 'matriarch_replication', password: 'c' },
 };
-const PARTS = { secrets: SECRETS, certified: [], hba: [] };
+const PARTS = { secrets: SECRETS, certified: [], hba: [], socketUsers: ['root', 'postgres'] };
 const lines = (open: boolean) =>
   accessRules(PARTS, open)
     .split('\n')
@@ -55,8 +55,33 @@ test('what people declare counts while the gate is open, before what lets everyb
   expect(withDeclared(accessRules(PARTS, false), hba)).toBe(accessRules(PARTS, false));
 });
 
-test('nobody gets in without a password', () => {
-  expect(lines(true).every((line) => /(scram-sha-256|reject)$/.test(line))).toBe(true);
+test('nobody gets in without a password, but the agent through its socket, as one of its own users', () => {
+  const [agent, ...others] = lines(true);
+  expect(agent).toMatch(/^local +all +"matriarch_agent" +peer map=matriarch-agent$/);
+  expect(others.every((line) => /(scram-sha-256|reject)$/.test(line))).toBe(true);
+  expect(
+    identityMap({ ...PARTS, certified: ['app'] })
+      .split('\n')
+      .slice(1, -1),
+  ).toEqual([
+    'matriarch-agent "root" "matriarch_agent"',
+    'matriarch-agent "postgres" "matriarch_agent"',
+    'matriarch-proxy "matriarch proxy" "app"',
+  ]);
+});
+
+test('an agent whose user has no name logs in by its password', () => {
+  const rules = accessRules({ ...PARTS, socketUsers: [] }, true);
+  expect(rules).toMatch(/^local +all +"matriarch_agent" +scram-sha-256$/m);
+  expect(rules).not.toContain('peer');
+});
+
+test('files of a release before are taken over, with what else is in them', () => {
+  const before = { ...PARTS, certified: ['app'], socketUsers: [] };
+  const now = { ...before, socketUsers: PARTS.socketUsers };
+  expect(withAgentLine(accessRules(before, true), now)).toBe(accessRules(now, true));
+  expect(withAgentMap(identityMap(before), now)).toBe(identityMap(now));
+  expect(withAgentMap(identityMap(now), now)).toBe(identityMap(now));
 });
 
 test('names and passwords are escaped', () => {

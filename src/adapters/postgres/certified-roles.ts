@@ -54,7 +54,7 @@ export class CertifiedRoles {
     const { files, layout, memory, postmaster, role } = context;
     const names = this.#names;
     memory.certified = names;
-    const mapped = await files.writeIfChanged(layout.identFile, identityMap(names));
+    const mapped = await files.writeIfChanged(layout.identFile, identityMap(memory));
     const rules = accessRules(memory, await isOpen(context));
     const ruled = await files.writeIfChanged(layout.accessFile, rules);
     await role.read();

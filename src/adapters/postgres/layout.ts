@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { PostgresOptions } from './postgres-options.ts';
 
 /** Linux: sockaddr_un.sun_path holds 108 bytes with the final zero. */
@@ -10,7 +10,10 @@ const SOCKET_PATH_LIMIT_BYTES = 107;
 export interface Layout {
   readonly memberDir: string;
   readonly dataDir: string;
+  /** Inside of the data directory, or a link to a folder of `walVolume`. */
   readonly walDir: string;
+  /** Where the log of data directories lies that are made from now on; undefined: inside of them. */
+  readonly walVolume: string | undefined;
   /** A data directory that is being made. */
   readonly newDataDir: string;
   /** The one before, while the two are swapped. */
@@ -47,6 +50,7 @@ export function layoutOf(options: PostgresOptions): Layout {
     memberDir,
     dataDir,
     walDir: join(dataDir, 'pg_wal'),
+    walVolume: options.walDir === undefined ? undefined : resolve(options.walDir),
     newDataDir: `${dataDir}.new`,
     oldDataDir: `${dataDir}.old`,
     configDir,

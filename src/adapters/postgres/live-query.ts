@@ -1,6 +1,7 @@
 import { type Lsn, parseLsn } from '#domain/lsn.ts';
 import type { Timeline } from '#domain/position.ts';
 import type { Session } from './session.ts';
+import type { WalSizes } from './wal-layout.ts';
 
 /** One look at a running server, as one statement: a look costs one round trip and no fork. */
 export interface Look {
@@ -24,6 +25,7 @@ export interface Look {
   /** The names that ALTER SYSTEM has set. */
   readonly altered: string;
   readonly version: number;
+  readonly walSizes: WalSizes;
   /** `max_connections`, and how many of them are not for ordinary roles. */
   readonly maxConnections: number;
   readonly reservedConnections: number;
@@ -61,6 +63,7 @@ SELECT r AS recovery,
   CASE WHEN r THEN (SELECT json_build_array(status, last_msg_receipt_time,
     extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000) FROM pg_stat_wal_receiver) END AS receiver,
   current_setting('server_version_num')::int AS version,
+  pg_size_bytes(current_setting('wal_segment_size'))::int AS segment_bytes, current_setting('wal_block_size')::int AS block_bytes,
   current_setting('max_connections')::int AS max_connections,
   current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true), '0')::int
     AS reserved_connections,
@@ -88,6 +91,8 @@ interface Row {
   readonly histories: string | null;
   readonly receiver: readonly [string, string | null, number | null] | null;
   readonly version: number;
+  readonly segment_bytes: number;
+  readonly block_bytes: number;
   readonly max_connections: number;
   readonly reserved_connections: number;
   readonly started_at: number;
@@ -127,6 +132,7 @@ export async function look(session: Session, timeoutMs: number): Promise<Look> {
     startupWait: row.startup_wait ?? '',
     senders: (row.senders ?? []).map(senderOf),
     version: row.version,
+    walSizes: { segmentBytes: row.segment_bytes, blockBytes: row.block_bytes },
     maxConnections: row.max_connections,
     reservedConnections: row.reserved_connections,
     startedAtMs: row.started_at,

@@ -1,3 +1,4 @@
+import type { Initdb } from '#domain/config/initdb.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
 
 /** An account of the operating system, by number. */
@@ -14,7 +15,7 @@ export interface Login {
 export interface PostgresSecrets {
   /** The bootstrap superuser, for people. */
   readonly superuser: Login;
-  /** The agent's own superuser; it only connects through the Unix socket. */
+  /** The agent's own superuser; it only connects through the Unix socket, and without the password where `socketUsers` says who that is. */
   readonly agent: Login;
   /** REPLICATION, and what pg_rewind reads. Only over TLS, only for members: a second connection of a member's name counts twice. */
   readonly replication: Login;
@@ -27,6 +28,11 @@ export interface PostgresOptions {
   readonly memberDir: string;
   /** Default `memberDir/data`. On the same file system as `memberDir`, since directories are swapped by renaming. */
   readonly dataDir?: string;
+  /**
+   * A folder of this member alone for the write-ahead log of data directories that are made from now on; whatever is in it and belongs to
+   * none is removed. Absolute; the folder above it must be there. Default: the log lies inside of the data directory.
+   */
+  readonly walDir?: string;
   /** The address that others reach the server at, for example 10.0.0.1. */
   readonly host: string;
   /** The address that it listens on. Default `host`. */
@@ -40,9 +46,16 @@ export interface PostgresOptions {
   readonly passfile?: string;
   /** Required when the agent runs as root: PostgreSQL refuses to. Files written for the server belong to this user. */
   readonly runAs?: Owner;
+  /**
+   * The names of those users of the machine as whom the agent, and what it starts, connect through the socket. Default: none, and they log
+   * in by the password.
+   */
+  readonly socketUsers?: readonly string[];
   /** At the start; see `useTls`. The key of the certificate must not be Ed25519: channel binding has no digest for it. */
   readonly tls: TlsIdentity;
   readonly secrets: PostgresSecrets;
+  /** Of the first server of a cluster. Default: `DEFAULT_INITDB`. */
+  readonly initdb?: Initdb;
   /** The cluster's configured parameters; they win over the defaults, never over what Matriarch owns. */
   readonly parameters: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf for clients, checked by `accessLineProblem`. Default: none. */

@@ -5,6 +5,7 @@ import type { RoleFacts } from '#domain/ports/roles.ts';
 import type { ServerPort } from '#domain/ports/server-port.ts';
 import type { JobResult, ServerJob, ServerView } from '#domain/server.ts';
 import type { TlsIdentity } from '../tls/tls-files.ts';
+import { isExpressible } from './access-file.ts';
 import { CertifiedRoles } from './certified-roles.ts';
 import { Freshness } from './freshness.ts';
 import { Histories } from './histories.ts';
@@ -40,6 +41,7 @@ import { StoppedServer } from './stopped-server.ts';
 import { runTool } from './tool.ts';
 import { Upkeep } from './upkeep.ts';
 import { useTls } from './use-tls.ts';
+import { WalFolders } from './wal-folders.ts';
 import { DEFAULT_WAL_SIZES } from './wal-layout.ts';
 
 const OBSERVE_TIMEOUT_MS = 900;
@@ -66,12 +68,12 @@ export interface PostgresServer extends ServerPort {
   useTls(tls: TlsIdentity): Promise<void>;
   /**
    * From now on members are connected to by this password of the replication role; connections that are open go on. The names of the
-   * roles and the password of the agent's own stay as they were.
+   * roles stay as they were, and the password of the agent's own where the agent logs in by it.
    */
   useSecrets(secrets: PostgresSecrets): Promise<void>;
   /** From now on clients are let in by these lines, too; those that are in stay. Waits for a job that runs. */
   useAccess(hba: readonly string[]): Promise<void>;
-  /** On the primary: gives the superuser and the replication role their passwords. Returns the roles that had others. */
+  /** On the primary: gives the roles the passwords that `useSecrets` was told last. Returns those that had others. */
   putPasswords(): Promise<readonly string[]>;
 }
 
@@ -109,8 +111,8 @@ class LocalServer implements PostgresServer {
       options.runAs,
       options.logLimitBytes ?? DEFAULT_LOG_LIMIT_BYTES,
     );
-    const { agent } = options.secrets;
-    const settings = { socketDir: layout.socketDir, port: options.port, user: agent.name, password: agent.password };
+    const password = () => this.#context.memory.secrets.agent.password;
+    const settings = { socketDir: layout.socketDir, port: options.port, user: options.secrets.agent.name, password };
     // An adopted server has no child's exit: every backend notices the postmaster's death at once, and with it its connection ends.
     const hint = () => postmaster.hint();
     this.#observing = new Session({ ...settings, name: 'matriarch agent' }, hint);
@@ -123,12 +125,15 @@ class LocalServer implements PostgresServer {
       postmaster,
       role: new RoleFile(files, layout.roleConf),
       stopped: new StoppedServer(layout, files, run),
+      walFolders: new WalFolders(layout, files),
       histories: new Histories(),
       work: new Session({ ...settings, name: 'matriarch agent' }, hint),
       log: options.log ?? (() => {}),
       memory: {
         tls: options.tls,
         secrets: options.secrets,
+        // All of them or none: whoever of them has no line is shut out.
+        socketUsers: options.socketUsers?.every(isExpressible) ? options.socketUsers : [],
         parameters: options.parameters,
         hba: options.hba ?? [],
         syncInForce: undefined,
@@ -184,6 +189,8 @@ class LocalServer implements PostgresServer {
       // Its backends still answer, over connections that are open: whoever has none is never let in.
       if (postmaster.isFrozen()) return { state: 'stuck', why: 'the postmaster is stopped (SIGSTOP)' };
       const found = await look(this.#observing, left());
+      // A server that was adopted, too.
+      this.#context.memory.walSizes = found.walSizes;
       const view = found.inRecovery ? standbyView : primaryView;
       const seen = await view(found, this.#freshness, this.#context, this.#observing, left());
       this.#keepUp(found);
@@ -313,10 +320,11 @@ class LocalServer implements PostgresServer {
     return renewed;
   }
 
-  async useSecrets({ superuser, replication }: PostgresSecrets): Promise<void> {
+  async useSecrets({ superuser, agent, replication }: PostgresSecrets): Promise<void> {
     const { memory } = this.#context;
     memory.secrets = {
-      agent: memory.secrets.agent,
+      // By a password that this server has and that one does not yet, an agent would be shut out.
+      agent: memory.socketUsers.length === 0 ? memory.secrets.agent : { ...memory.secrets.agent, password: agent.password },
       superuser: { ...memory.secrets.superuser, password: superuser.password },
       replication: { ...memory.secrets.replication, password: replication.password },
     };
@@ -331,10 +339,11 @@ class LocalServer implements PostgresServer {
   }
 
   async putPasswords(): Promise<readonly string[]> {
-    const { superuser, replication } = this.#context.memory.secrets;
+    const { secrets, socketUsers } = this.#context.memory;
+    const { superuser, replication, agent } = secrets;
     const session = this.#context.openSession({ name: 'matriarch passwords' });
     try {
-      return await putPasswords(session, [superuser, replication]);
+      return await putPasswords(session, [superuser, replication, ...(socketUsers.length === 0 ? [] : [agent])]);
     } finally {
       session.drop();
     }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { accessRules, isGateOpen, withDeclared } from './access-file.ts';
+import { accessRules, isGateOpen, withAgentLine, withAgentMap, withDeclared } from './access-file.ts';
 import { readIfThere } from './owned-files.ts';
 import { GENERATION } from './role-file.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
@@ -37,6 +37,7 @@ async function generationOf(session: Session, timeoutMs = RELOAD_TIMEOUT_MS): Pr
  * nothing: it is in force when a connection that was made afterwards shows the generation that was written with it.
  */
 export async function setGate(context: JobContext, open: boolean): Promise<void> {
+  await keepAgentMap(context);
   const rules = accessRules(context.memory, open);
   const changed = await context.files.writeIfChanged(context.layout.accessFile, rules);
   if (context.postmaster.pid() === undefined) return;
@@ -50,12 +51,20 @@ export async function renewAccess(context: JobContext): Promise<void> {
   const { files, layout, memory, postmaster, role } = context;
   const before = await readIfThere(layout.accessFile);
   if (before === undefined) return;
-  if (!(await files.writeIfChanged(layout.accessFile, withDeclared(before, memory.hba)))) return;
+  const mapped = await keepAgentMap(context);
+  const rules = withDeclared(withAgentLine(before, memory), memory.hba);
+  if (!(await files.writeIfChanged(layout.accessFile, rules)) && !mapped) return;
   if (postmaster.pid() === undefined) return;
   await role.read();
   const generation = await role.write({});
   postmaster.signal('SIGHUP');
   await awaitGeneration(context, generation, 'the server reads pg_hba.conf again');
+}
+
+/** Before the rules name the map: a server that runs on from another release may have none. Returns whether it was written. */
+async function keepAgentMap({ files, layout, memory }: ServerContext): Promise<boolean> {
+  const before = (await readIfThere(layout.identFile)) ?? '';
+  return files.writeIfChanged(layout.identFile, withAgentMap(before, memory));
 }
 
 /** Until a connection that is made now shows the generation: the postmaster has ended the reload that came with it. */

@@ -10,6 +10,7 @@ import type { RoleFile } from './role-file.ts';
 import type { Session, SessionSettings } from './session.ts';
 import type { StoppedServer } from './stopped-server.ts';
 import { runTool, type ToolResult, type ToolRun } from './tool.ts';
+import type { WalFolders } from './wal-folders.ts';
 import type { WalSizes } from './wal-layout.ts';
 
 /** What the jobs of one server share. */
@@ -20,6 +21,7 @@ export interface ServerContext {
   readonly postmaster: Postmaster;
   readonly role: RoleFile;
   readonly stopped: StoppedServer;
+  readonly walFolders: WalFolders;
   readonly histories: Histories;
   /** The connection of the job that runs. */
   readonly work: Session;
@@ -35,6 +37,8 @@ export interface ServerMemory {
   tls: TlsIdentity;
   /** As they were last given. */
   secrets: PostgresSecrets;
+  /** As whom the agent connects through the socket; see `PostgresOptions`. */
+  readonly socketUsers: readonly string[];
   /** The parameters of the cluster as they were last given. */
   parameters: Readonly<Record<string, string>>;
   /** The value of `synchronous_standby_names` that every process was seen to follow. Undefined after a start and after adoption. */

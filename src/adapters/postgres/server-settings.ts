@@ -61,8 +61,13 @@ export function serverSettings(options: PostgresOptions, layout: Layout, paramet
   return `# Written by Matriarch: change it with "matriarch config edit".\n${formatSettings({ ...DEFAULTS, ...lower, ...owned })}`;
 }
 
-/** The content of `data/postgresql.conf`. */
-export function entryFile(layout: Layout): string {
+/** PostgreSQL's own `min_wal_size`, which `initdb` would raise in the file that ours takes the place of. */
+const MIN_WAL_BYTES = 80 * 2 ** 20;
+
+/** The content of `data/postgresql.conf`. A server whose segments are so large that two of them are more than it is to keep does not start. */
+export function entryFile(layout: Layout, segmentBytes: number): string {
   const include = (path: string) => `include '${path.replaceAll("'", "''")}'\n`;
-  return `# Written by Matriarch. The settings are in the files that it includes.\n${include(layout.serverConf)}${include(layout.roleConf)}`;
+  const least = 2 * segmentBytes;
+  const keep = least > MIN_WAL_BYTES ? `min_wal_size = '${least / 2 ** 20}MB'\n` : '';
+  return `# Written by Matriarch. The settings are in the files that it includes.\n${keep}${include(layout.serverConf)}${include(layout.roleConf)}`;
 }

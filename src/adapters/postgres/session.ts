@@ -6,7 +6,8 @@ export interface SessionSettings {
   readonly socketDir: string;
   readonly port: number;
   readonly user: string;
-  readonly password: string;
+  /** As it is when a connection is made. */
+  readonly password: () => string;
   /** `application_name`, for people. */
   readonly name: string;
   /** Default `local`: the agent's own work never waits for a standby. `on` for a probe. */

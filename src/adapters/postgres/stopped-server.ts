@@ -10,6 +10,7 @@ import { type OwnedFiles, readIfThere, removeDurably, syncFolder } from './owned
 import { historyName, historyTimeline, lineageOf, parseHistory, parseSegmentName } from './timeline-history.ts';
 import { complaint, type ToolResult } from './tool.ts';
 import { findWalEnd, timelinesWithWal } from './wal-end.ts';
+import { missingWal } from './wal-folders.ts';
 
 export interface StoppedState {
   readonly control: ControlFile;
@@ -190,8 +191,10 @@ export class StoppedServer {
       const promoting = (await readIfThere(promotionMarker)) ?? '';
       return [...found.map((one) => `${one.ino}:${one.mtimeNs}`), promoting].join(' ');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      const missing = await missingWal(dataDir);
+      if (missing !== undefined) giveUp('failed', `the write-ahead log of the data is not there: ${missing}`);
+      return undefined;
     }
   }
 }

@@ -1,5 +1,3 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -7,17 +5,17 @@ import { createInterface } from 'node:readline';
 import { CanaryProbe, TICK_MS } from './canary-probe.ts';
 import type { CanaryOrder, CanaryReport, CanarySettings } from './canary-protocol.ts';
 import { loadClient, WriteProbe } from './canary-write.ts';
+import { DiskWrite } from './disk-write.ts';
 import { dropPrivileges } from './drop-privileges.ts';
 
-// The canary: tries in a process of its own what may hang, so that the agent never does: a new connection, a synced write beside the
-// WAL, and on a primary a transaction.
+// The canary: tries in a process of its own what may hang, so that the agent never does: a new connection, a synced write beside
+// the WAL and wherever else the server has a disk, and on a primary a transaction.
 
 /**
  * A disk or a transaction is stuck after four deadlines. A file system's journal commit or a checkpoint's flush stalls a healthy
  * server for a second or two, and a failover for that would be worse; a postmaster that does not fork for a second is not healthy.
  */
 const DISK_DEADLINES = 4;
-const DISK_BYTES = 512;
 /** SSLRequest (manual, section 55.7): the shortest message that a server answers, before any authentication, in a new process. */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
@@ -31,14 +29,13 @@ if (settings.runAs !== null) await loadClient();
 flushCompileCache();
 dropPrivileges(settings.runAs);
 
-let diskFull = false;
 let reported = '';
-let file: FileHandle | undefined;
+const disks = settings.directories.map((directory) => new DiskWrite(directory));
 const writer = new WriteProbe(settings);
 const probes = {
   'it takes no new connections': new CanaryProbe({ attempt: tryConnection, deadlineMs: settings.deadlineMs, secondChance: true }),
   'its disk does not finish a write': new CanaryProbe({
-    attempt: tryDisk,
+    attempt: async () => void (await Promise.all(disks.map((disk) => disk.attempt()))),
     deadlineMs: settings.deadlineMs * DISK_DEADLINES,
     secondChance: false,
   }),
@@ -73,7 +70,10 @@ function tick(): void {
 
 function report(): void {
   const stuck = Object.entries(probes).flatMap(([name, probe]) => (probe.isStuck ? [name] : []));
-  const what = { stuck: stuck.length === 0 ? null : stuck.join('; '), diskFull: diskFull || writer.isDiskFull };
+  const what = {
+    stuck: stuck.length === 0 ? null : stuck.join('; '),
+    diskFull: writer.isDiskFull || disks.some(({ isFull }) => isFull),
+  };
   const text = JSON.stringify(what satisfies CanaryReport);
   if (text === reported) return;
   reported = text;
@@ -94,21 +94,4 @@ function tryConnection(): Promise<void> {
   });
   socket.once('close', (hadError) => hadError || resolve());
   return promise;
-}
-
-/** Over the same block again and again: a full disk is told from a hung one. Errors of the disk are PostgreSQL's to judge. */
-async function tryDisk(): Promise<void> {
-  try {
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
-    file ??= await open(join(settings.walDirectory, 'matriarch.canary'), flags, 0o600);
-    // Cut and written anew, it needs a block, and a disk without one says so.
-    await file.truncate(0);
-    await file.write(Buffer.alloc(DISK_BYTES), 0, DISK_BYTES, 0);
-    diskFull = false;
-  } catch (error) {
-    diskFull = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
-    // The folder may have been replaced by a clone.
-    await file?.close().catch(() => {});
-    file = undefined;
-  }
 }

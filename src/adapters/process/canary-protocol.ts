@@ -1,7 +1,7 @@
 /** The first line that a canary reads from its standard input, where nobody else can read it. */
 export interface CanarySettings {
-  /** `pg_wal` of the server. */
-  readonly walDirectory: string;
+  /** A folder on each disk of the server: `pg_wal`, and where that is on another one than the data, one beside those. */
+  readonly directories: readonly string[];
   /** Folder of the server's Unix socket. */
   readonly socketDirectory: string;
   readonly port: number;
@@ -20,6 +20,6 @@ export interface CanaryOrder {
 export interface CanaryReport {
   /** What does not answer, for people; null when everything does. */
   readonly stuck: string | null;
-  /** No space is left beside the WAL. That is no reason to call a server stuck: it ends by itself, or waits for space. */
+  /** No space is left in one of `directories`. That is no reason to call a server stuck: it ends by itself, or waits for space. */
   readonly diskFull: boolean;
 }

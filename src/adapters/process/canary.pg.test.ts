@@ -1,11 +1,12 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { fillDisk, smallDisk } from '../../../test/support/small-disk.ts';
 import { type Canary, startCanary } from './canary.ts';
 import type { CanaryReport } from './canary-protocol.ts';
 import { startGuard } from './guard.ts';
@@ -15,6 +16,9 @@ import { chooseServerUser, type ServerUser } from './server-user.ts';
 const BIN = process.env.MATRIARCH_TEST_POSTGRES_BIN ?? '/usr/lib/postgresql/15/bin';
 const PORT = 5432;
 const LOGIN = { user: 'canary', password: 'a password that must not be seen', database: 'postgres' };
+
+/** Only root may mount, and not in every container. */
+const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 let folder: string;
 let directory: string;
@@ -73,9 +77,9 @@ async function connected(): Promise<pg.Client> {
   }
 }
 
-function start(): Canary {
+function start(...others: readonly string[]): Canary {
   canary = startCanary({
-    walDirectory: join(directory, 'pg_wal'),
+    directories: [join(directory, 'pg_wal'), ...others],
     socketDirectory: folder,
     port: PORT,
     login: LOGIN,
@@ -128,6 +132,24 @@ describe('The canary', () => {
     expect(troubles).toEqual([]);
   });
 
+  test.skipIf(!canMount)('tells of each of the server’s disks that it is full, and that it is so no more', async () => {
+    const other = join(folder, 'other');
+    mkdirSync(other);
+    if (user !== null) chownSync(other, user.uid, user.gid);
+    const unmount = await smallDisk(other, 1);
+    try {
+      const makeRoom = await fillDisk(other);
+      start(other);
+      await until(() => reports.length === 1);
+      expect(reports[0]).toEqual({ stuck: null, diskFull: true });
+      await makeRoom();
+      await until(() => reports.length === 2);
+      expect(reports[1]).toEqual({ stuck: null, diskFull: false });
+    } finally {
+      unmount();
+    }
+  });
+
   test('reports a transaction that hangs', async () => {
     start().setPrimary(true);
     await firstWrite();
@@ -178,7 +200,7 @@ describe('The canary', () => {
     const agent = spawn(process.execPath, [new URL('./canary-child.ts', import.meta.url).pathname], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const options = { walDirectory: join(directory, 'pg_wal'), socketDirectory: folder, port: PORT, login: LOGIN, runAs: user };
+    const options = { directories: [join(directory, 'pg_wal')], socketDirectory: folder, port: PORT, login: LOGIN, runAs: user };
     agent.stdin.write(`${JSON.stringify(options)}\n`);
     const [pid] = (await once(agent.stdout, 'data')) as [Buffer];
     expect(isAlive(Number(pid))).toBe(true);

@@ -1,6 +1,9 @@
+import type { Initdb } from '#domain/config/initdb.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
+import { ANNOTATION } from '#domain/kubernetes/labels.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
+import { initdbText } from './initdb-step.ts';
 import { clusterObject } from './object.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -74,10 +77,22 @@ export function accessObjects(
 }
 
 /** Made empty, so that members need no right to make any. They outlive the resource: whoever finds the data again must know who led. */
-export function recordObjects(cluster: PostgresCluster): readonly KubeObject[] {
+export function recordObjects(cluster: PostgresCluster, initdb: Initdb): readonly KubeObject[] {
   const names = objectNames(cluster.name);
+  const text = initdbText(initdb);
   return [
-    clusterObject(cluster, 'v1', 'ConfigMap', names.recordsConfigMap, {}, { component: 'postgresql', outlives: true }),
+    clusterObject(
+      cluster,
+      'v1',
+      'ConfigMap',
+      names.recordsConfigMap,
+      {},
+      {
+        component: 'postgresql',
+        outlives: true,
+        ...(text === undefined ? {} : { annotations: { [ANNOTATION.initdb]: text } }),
+      },
+    ),
     clusterObject(cluster, 'coordination.k8s.io/v1', 'Lease', names.leaderLease, {}, { component: 'postgresql', outlives: true }),
   ];
 }

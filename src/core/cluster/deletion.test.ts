@@ -6,6 +6,7 @@ import { deletionPlan } from './deletion.ts';
 const object = (kind: string, name: string): KubeObject => ({ apiVersion: 'v1', kind, metadata: { name } });
 const DATA = [
   object('PersistentVolumeClaim', 'data-main-0'),
+  object('PersistentVolumeClaim', 'wal-main-0'),
   object('ConfigMap', 'main-records'),
   object('Lease', 'main-leader'),
 ];
@@ -25,12 +26,13 @@ test('by `delete` the pods first, and the data when no pod uses it', () => {
   expect(planOf('delete', [...WORK, ...DATA])).toEqual({ deleted: ['main', 'main-proxy'], waitingFor: 'the pods to end' });
   expect(planOf('delete', [object('Pod', 'main-0'), ...DATA])).toEqual({ deleted: [], waitingFor: 'the pods to end' });
   expect(planOf('delete', DATA)).toEqual({
-    deleted: ['data-main-0', 'main-records', 'main-leader'],
+    deleted: ['data-main-0', 'wal-main-0', 'main-records', 'main-leader'],
     waitingFor: null,
   });
   expect(planOf('delete', [])).toEqual({ deleted: [], waitingFor: null });
 });
 
 test('the volume of another cluster stays', () => {
-  expect(planOf('delete', [object('PersistentVolumeClaim', 'data-main-two-0')]).deleted).toEqual([]);
+  for (const claim of ['data-main-two-0', 'wal-main-two-0', 'other-main-0'])
+    expect(planOf('delete', [object('PersistentVolumeClaim', claim)]).deleted).toEqual([]);
 });

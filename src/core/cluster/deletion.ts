@@ -1,9 +1,8 @@
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import type { Action } from './action.ts';
-import { ordinalOf } from './member-facts.ts';
 import type { Observed } from './observed.ts';
-import { DATA_VOLUME } from './stateful-set.ts';
+import { volumeOfClaim } from './volumes.ts';
 
 /**
  * What goes when the resource does, besides what Kubernetes takes away with its owner. By `keep` nothing: volumes, Secrets and records stay,
@@ -33,10 +32,8 @@ export function deletionPlan(
   const workloads = remove(['StatefulSet', 'Deployment']);
   if (workloads.length > 0) return { actions: workloads, waitingFor: 'the pods to end' };
   if (objects.some(({ kind }) => kind === 'Pod' || kind === 'StatefulSet')) return { actions: [], waitingFor: 'the pods to end' };
-  const isClaim = (claim: string) =>
-    claim.startsWith(`${DATA_VOLUME}-`) && ordinalOf(name, claim.slice(DATA_VOLUME.length + 1)) !== undefined;
   const actions = [
-    ...remove(['PersistentVolumeClaim'], isClaim),
+    ...remove(['PersistentVolumeClaim'], (claim) => volumeOfClaim(name, claim) !== undefined),
     ...remove(['ConfigMap'], (one) => one === names.recordsConfigMap),
     ...remove(['Lease']),
   ];

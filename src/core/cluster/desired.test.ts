@@ -28,6 +28,8 @@ test('a cluster with everything said', async () => {
     image: 'registry.example/matriarch:2',
     imagePullSecrets: [{ name: 'registry' }],
     storage: { size: '100Gi', storageClass: 'fast' },
+    walStorage: { size: '20Gi', storageClass: 'faster' },
+    bootstrap: { initdb: { encoding: 'LATIN1', locale: 'C', dataChecksums: false, walSegmentSizeMb: 64 } },
     resources: { requests: { cpu: 2, memory: '4Gi' }, limits: { memory: '4Gi' } },
     affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [] } } },
     nodeSelector: { disk: 'fast' },

@@ -22,13 +22,17 @@ export interface Step {
  */
 export function desired(cluster: PostgresCluster, surroundings: Surroundings, step: Step = {}): readonly KubeObject[] {
   const { spec } = cluster;
-  const { size, storageClass } = spec.storage;
-  const state = step.set ?? { replicas: spec.instances, size, storageClass };
+  const { storage: data, walStorage: wal } = spec;
+  const state = step.set ?? {
+    replicas: spec.instances,
+    initdb: spec.bootstrap.initdb,
+    volumes: { data, ...(wal === undefined ? {} : { wal }) },
+  };
   const proxies = proxyDeployment(cluster, surroundings);
   return [
     ...accessObjects(cluster, surroundings),
     configObject(cluster, step.config ?? clusterConfigOf(spec)),
-    ...recordObjects(cluster),
+    ...recordObjects(cluster, state.initdb),
     ...serviceObjects(cluster),
     ...budgetObjects(cluster, surroundings),
     statefulSet(cluster, surroundings, state),

@@ -3,7 +3,8 @@ import { LABEL } from '#domain/kubernetes/labels.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import type { MemberName } from '#domain/member.ts';
 import type { MemberView, Observed } from './observed.ts';
-import { DATA_VOLUME } from './stateful-set.ts';
+import { ordinalOf } from './ordinal-of.ts';
+import { VOLUMES, type Volume, volumeOfClaim } from './volumes.ts';
 
 // Reads what the plan needs out of objects as the API server has them.
 
@@ -21,8 +22,8 @@ export interface MemberFacts {
 
 export interface SetFacts {
   readonly replicas: number;
-  readonly size: string | undefined;
-  readonly storageClass: string | undefined;
+  /** By the templates of claims. */
+  readonly volumes: Readonly<Partial<Record<Volume, { readonly size: string; readonly storageClass: string | undefined }>>>;
   /** The controller has seen the present template; `updateRevision` before that is an old one. */
   readonly settled: boolean;
   readonly ending: boolean;
@@ -40,12 +41,15 @@ export function setFacts(cluster: string, objects: readonly KubeObject[]): SetFa
   const found = find(objects, 'StatefulSet', objectNames(cluster).statefulSet);
   if (found === undefined) return undefined;
   const spec = fieldsOf(found.spec);
-  const claim = fieldsOf(fieldsOf((spec.volumeClaimTemplates as readonly unknown[] | undefined)?.[0]).spec);
-  const { storage } = fieldsOf(fieldsOf(claim.resources).requests);
+  const templates = ((spec.volumeClaimTemplates ?? []) as readonly unknown[]).map(fieldsOf);
   return {
     replicas: Number(spec.replicas ?? 1),
-    size: storage === undefined ? undefined : String(storage),
-    storageClass: claim.storageClassName as string | undefined,
+    volumes: Object.fromEntries(
+      VOLUMES.flatMap((volume) => {
+        const template = templates.find(({ metadata }) => fieldsOf(metadata).name === volume);
+        return template === undefined ? [] : [[volume, requestOf(template.spec)] as const];
+      }),
+    ),
     settled: Number(fieldsOf(found.status).observedGeneration ?? 0) >= (found.metadata.generation ?? 0),
     ending: found.metadata.deletionTimestamp !== undefined,
   };
@@ -76,26 +80,24 @@ export function memberFacts(cluster: string, { objects, views }: Observed): read
 
 export interface ClaimFacts {
   readonly name: string;
+  readonly volume: Volume;
   readonly requested: string;
-  readonly held: string | undefined;
   readonly storageClass: string | undefined;
 }
 
 export function claimFacts(cluster: string, objects: readonly KubeObject[]): readonly ClaimFacts[] {
-  return objects
-    .filter(({ kind, metadata }) => kind === 'PersistentVolumeClaim' && metadata.name.startsWith(`${DATA_VOLUME}-${cluster}-`))
-    .filter(({ metadata }) => ordinalOf(cluster, metadata.name.slice(DATA_VOLUME.length + 1)) !== undefined)
-    .map(({ metadata, spec, status }) => ({
-      name: metadata.name,
-      requested: String(fieldsOf(fieldsOf(fieldsOf(spec).resources).requests).storage ?? '0'),
-      held: fieldsOf(fieldsOf(status).capacity).storage as string | undefined,
-      storageClass: fieldsOf(spec).storageClassName as string | undefined,
-    }));
+  return objects.flatMap(({ kind, metadata, spec }) => {
+    const volume = kind === 'PersistentVolumeClaim' ? volumeOfClaim(cluster, metadata.name) : undefined;
+    if (volume === undefined) return [];
+    const { size, storageClass } = requestOf(spec);
+    return [{ name: metadata.name, volume, requested: size, storageClass }];
+  });
 }
 
-export function ordinalOf(cluster: string, member: string): number | undefined {
-  const match = member.startsWith(`${cluster}-`) ? /^(0|[1-9]\d{0,3})$/.exec(member.slice(cluster.length + 1)) : null;
-  return match === null ? undefined : Number(match[1]);
+function requestOf(claim: unknown) {
+  const { resources, storageClassName } = fieldsOf(claim);
+  const { storage } = fieldsOf(fieldsOf(resources).requests);
+  return { size: String(storage ?? '0'), storageClass: storageClassName as string | undefined };
 }
 
 /** It leads, or follows as it should. */

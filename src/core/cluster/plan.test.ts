@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parsePostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { Plan } from './action.ts';
 import { fieldsOf } from './member-facts.ts';
@@ -92,6 +92,88 @@ test('a volume that shrinks and another storage class are refused, and the rest 
   expect(model.members.size).toBe(4);
 });
 
+const sizesOf = (model: ModelCluster, volume: string) =>
+  [...model.claims].flatMap(([claim, size]) => (claim.startsWith(`${volume}-`) ? [size] : []));
+
+test('each of the two volumes grows, and a member more gets both as they are now', () => {
+  const model = settled({ storage: { size: '1Gi' }, walStorage: { size: '1Gi' } });
+  expect([...model.claims.keys()].sort().slice(0, 4)).toEqual(['data-main-0', 'data-main-1', 'data-main-2', 'wal-main-0']);
+  settle(model, { instances: 4, storage: { size: '1Gi' }, walStorage: { size: '2Gi' } });
+  expect(sizesOf(model, 'data')).toEqual(['1Gi', '1Gi', '1Gi', '1Gi']);
+  expect(sizesOf(model, 'wal')).toEqual(['2Gi', '2Gi', '2Gi', '2Gi']);
+  settle(model, { instances: 4, storage: { size: '3Gi' }, walStorage: { size: '3Gi' } });
+  expect(new Set(model.claims.values())).toEqual(new Set(['3Gi']));
+  expect(model.disrupted).toEqual([]);
+});
+
+test('the volume of the log shrinks no more than that of the data', () => {
+  const model = settled({ walStorage: { size: '2Gi' } });
+  const { refused } = settle(model, { walStorage: { size: '1Gi', storageClass: 'fast' } });
+  expect(refused.map(({ field }) => field)).toEqual(['spec.walStorage.size', 'spec.walStorage.storageClass']);
+  expect(sizesOf(model, 'wal')).toEqual(['2Gi', '2Gi', '2Gi']);
+});
+
+test.each([
+  ['added', {}, { walStorage: { size: '2Gi' } }],
+  ['taken away', { walStorage: { size: '2Gi' } }, {}],
+])(
+  'a volume for the log is not %s: members run on with what they have, also when the resource is made anew',
+  (_, before, after) => {
+    const model = settled(before);
+    const templates = JSON.stringify(setSpec(model).volumeClaimTemplates);
+    const { refused } = settle(model, { ...after, instances: 4 });
+    expect(refused).toEqual([{ field: 'spec.walStorage', message: expect.stringContaining('make a new cluster beside it') }]);
+    expect(sizesOf(model, 'wal')).toHaveLength('walStorage' in before ? 4 : 0);
+    expect(JSON.stringify(setSpec(model).volumeClaimTemplates)).toBe(templates);
+    // The resource is deleted, and its volumes stay.
+    const again = new ModelCluster('main');
+    for (const [claim, size] of model.claims) again.claims.set(claim, size);
+    expect(settle(again, { ...after, instances: 4 }).refused).toEqual(refused);
+    expect(JSON.stringify(setSpec(again).volumeClaimTemplates)).toBe(templates);
+    expect(settle(again, { ...before, instances: 4 }).refused).toEqual([]);
+  },
+);
+
+describe('What the first member is made with', () => {
+  const initdb = { encoding: 'LATIN1', locale: 'C', walSegmentSizeMb: 64 };
+  const told = (model: ModelCluster) => JSON.stringify(setSpec(model).template).match(/MATRIARCH_INITDB[^}]*/)?.[0];
+  const template = (model: ModelCluster) => JSON.stringify(setSpec(model).template);
+
+  test('stays as it was, and what differs is refused field by field', () => {
+    const model = settled({ bootstrap: { initdb } });
+    expect(told(model)).toContain('LATIN1');
+    const before = template(model);
+    const { refused } = settle(model, { bootstrap: { initdb: { locale: 'C', walSegmentSizeMb: 32, dataChecksums: false } } });
+    expect(refused.map(({ field }) => field)).toEqual([
+      'spec.bootstrap.initdb.encoding',
+      'spec.bootstrap.initdb.dataChecksums',
+      'spec.bootstrap.initdb.walSegmentSizeMb',
+    ]);
+    expect(refused[0]?.message).toContain('from LATIN1 to UTF8');
+    expect(template(model)).toBe(before);
+    expect(model.disrupted).toEqual([]);
+  });
+
+  test('is known when the resource is made anew around the volumes that were kept', () => {
+    const model = settled({ bootstrap: { initdb } });
+    const again = new ModelCluster('main');
+    const records = model.objects.get('ConfigMap/main-records');
+    if (records !== undefined) again.objects.set('ConfigMap/main-records', records);
+    again.primary = 'main-0';
+    expect(settle(again, {}).refused).toHaveLength(3);
+    expect(told(again)).toBe(told(model));
+    expect(settle(again, { bootstrap: { initdb } }).refused).toEqual([]);
+  });
+
+  test('is what it always was where nothing is said, and no pod differs for that', () => {
+    const model = settled({});
+    expect(told(model)).toBeUndefined();
+    const { refused } = settle(model, { bootstrap: { initdb: { locale: 'en_US.UTF-8' } } });
+    expect(refused.map(({ field }) => field)).toEqual(['spec.bootstrap.initdb.locale']);
+    expect(told(model)).toBeUndefined();
+  });
+});
+
 test('whoever leads hands over before it is scaled away, and is forgotten afterwards', () => {
   const model = settled({ instances: 5 });
   model.primary = 'main-4';
@@ -180,6 +262,7 @@ const specs = fc.record({
   instances: fc.integer({ min: 1, max: 5 }),
   image: fc.constantFrom('example/matriarch:1', 'example/matriarch:2'),
   storage: fc.record({ size: fc.constantFrom('1Gi', '2Gi', '3Gi') }),
+  walStorage: fc.constantFrom(undefined, { size: '1Gi' }, { size: '2Gi' }),
   postgresql: fc.record({ parameters }),
   resources: fc.constantFrom({ requests: { cpu: '100m' } }, { requests: { cpu: '1000m' } }),
 });

@@ -4,6 +4,7 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import type { Action, Plan, Refusal } from './action.ts';
 import { desired } from './desired.ts';
 import { nextDisruption } from './disruption.ts';
+import { initdbStep } from './initdb-step.ts';
 import { find, isWell, type MemberFacts, memberFacts, setFacts } from './member-facts.ts';
 import { needsApply } from './needs-apply.ts';
 import { nudges } from './nudge.ts';
@@ -23,18 +24,17 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   const set = setFacts(name, objects);
   const members = memberFacts(name, observed);
   const storage = storageStep(cluster, objects);
+  const making = initdbStep(cluster, observed);
   const there = set?.replicas === spec.instances && members.length === spec.instances;
   const parameters = parameterStep(clusterConfigOf(spec), members, there && members.every(isWell));
   const scale = scaleStep({ cluster, present: set?.replicas, members, observed, held: parameters.midway });
   const wanted = desired(cluster, surroundings, {
     config: parameters.config,
-    set: { replicas: scale.replicas, size: storage.size, storageClass: storage.storageClass },
+    set: { replicas: scale.replicas, volumes: storage.volumes, initdb: making.initdb },
   });
   const statefulSet = objectNames(name).statefulSet;
   const applied = applications(wanted, objects, set === undefined || storage.recreate || set.ending ? statefulSet : undefined);
-  const grown = storage.grow.map(
-    (claim): Action => ({ kind: 'growClaim', claim, size: storage.size, because: `storage.size is ${storage.size}` }),
-  );
+  const grown = storage.grow.map((grow): Action => ({ kind: 'growClaim', ...grow }));
   const quiet = applied.length === 0 && grown.length === 0 && !storage.recreate && set !== undefined && !set.ending;
   // A change of parameters that is halfway comes to its end before anybody leaves.
   const refused = refusedParameters(members);
@@ -60,7 +60,7 @@ export function plan(cluster: PostgresCluster, surroundings: Surroundings, obser
   return {
     actions: [...actions, ...superfluous, ...nudges(name, objects)],
     waitingFor: disruption.waitingFor ?? scale.waitingFor,
-    refused: [...storage.refused, ...refused],
+    refused: [...storage.refused, ...making.refused, ...refused],
   };
 }
 

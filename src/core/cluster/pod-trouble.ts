@@ -1,6 +1,6 @@
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { fieldsOf, find } from './member-facts.ts';
-import { DATA_VOLUME } from './stateful-set.ts';
+import { claimName, VOLUMES } from './volumes.ts';
 
 /** Passing states of a container that starts. */
 const USUAL = ['ContainerCreating', 'PodInitializing'];
@@ -11,12 +11,14 @@ export function podTrouble(pod: KubeObject, objects: readonly KubeObject[]): str
 }
 
 function volumeTrouble({ metadata }: KubeObject, objects: readonly KubeObject[]): string | undefined {
-  const name = `${DATA_VOLUME}-${metadata.name}`;
-  const claim = find(objects, 'PersistentVolumeClaim', name);
-  if (claim === undefined || fieldsOf(claim.status).phase !== 'Pending') return undefined;
-  const { storageClassName } = fieldsOf(claim.spec);
-  const of = typeof storageClassName === 'string' ? ` of the storage class ${storageClassName}` : '';
-  return `has no volume yet (PersistentVolumeClaim ${name}${of})`;
+  for (const name of VOLUMES.map((volume) => claimName(volume, metadata.name))) {
+    const claim = find(objects, 'PersistentVolumeClaim', name);
+    if (claim === undefined || fieldsOf(claim.status).phase !== 'Pending') continue;
+    const { storageClassName } = fieldsOf(claim.spec);
+    const of = typeof storageClassName === 'string' ? ` of the storage class ${storageClassName}` : '';
+    return `has no volume yet (PersistentVolumeClaim ${name}${of})`;
+  }
+  return undefined;
 }
 
 function placeTrouble({ status }: KubeObject): string | undefined {

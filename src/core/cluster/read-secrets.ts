@@ -58,13 +58,3 @@ function changeOf(next: KeyPair | undefined, value: (key: string) => string | un
   const stage = STAGES.find((one) => one === named);
   return next === undefined || stage === undefined || Number.isNaN(since) ? null : { stage, next, since };
 }
-
-/**
- * Secrets that must not be drawn anew where a cluster has been before: its servers know the agents by the old password and nobody could
- * tell them the new one, and members trust no other authority. Names what is missing.
- */
-export function lostSecrets(cluster: string, known: KnownSecrets): readonly string[] {
-  const names = objectNames(cluster);
-  const noAuthority = known.authority === undefined || known.proxyAuthority === undefined;
-  return [...(known.agent === undefined ? [names.agentSecret] : []), ...(noAuthority ? [names.authoritySecret] : [])];
-}

@@ -1,7 +1,8 @@
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { Action } from './action.ts';
-import { isWell, type MemberFacts, ordinalOf } from './member-facts.ts';
+import { isWell, type MemberFacts } from './member-facts.ts';
 import type { Observed } from './observed.ts';
+import { ordinalOf } from './ordinal-of.ts';
 
 export interface ScaleStep {
   readonly replicas: number;

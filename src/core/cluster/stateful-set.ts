@@ -1,7 +1,9 @@
+import type { Initdb } from '#domain/config/initdb.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { POD } from '#domain/kubernetes/pod-layout.ts';
+import { initdbText } from './initdb-step.ts';
 import { clusterObject, labelsOf, selectorOf } from './object.ts';
 import {
   apart,
@@ -18,22 +20,27 @@ import {
 } from './pod-parts.ts';
 import { PORT } from './service-objects.ts';
 import type { Surroundings } from './surroundings.ts';
+import { VOLUMES, type Volume } from './volumes.ts';
 
-export const DATA_VOLUME = 'data';
 /** Above what a hand-over and the stop of the server may take together. */
 const GRACE_MARGIN_SECONDS = 40;
 
 /** How the StatefulSet stands on the way to what the resource asks for. */
 export interface StatefulSetState {
   readonly replicas: number;
+  readonly initdb: Initdb;
+  readonly volumes: Readonly<Record<'data', VolumeState>> & Readonly<Partial<Record<'wal', VolumeState>>>;
+}
+
+export interface VolumeState {
   readonly size: string;
-  readonly storageClass: string | undefined;
+  readonly storageClass?: string | undefined;
 }
 
 /** Members start side by side, and a change of the template restarts nobody: the operator chooses the moment and the order. */
 export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings, state: StatefulSetState): KubeObject {
   const names = objectNames(cluster.name);
-  const { replicas, size, storageClass } = state;
+  const { replicas, volumes } = state;
   return clusterObject(
     cluster,
     'apps/v1',
@@ -46,27 +53,33 @@ export function statefulSet(cluster: PostgresCluster, surroundings: Surroundings
         podManagementPolicy: 'Parallel',
         updateStrategy: { type: 'OnDelete' },
         selector: { matchLabels: selectorOf(cluster, 'postgresql') },
-        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings) },
-        volumeClaimTemplates: [
-          {
-            apiVersion: 'v1',
-            kind: 'PersistentVolumeClaim',
-            metadata: { name: DATA_VOLUME, labels: selectorOf(cluster, 'postgresql') },
-            spec: {
-              accessModes: ['ReadWriteOnce'],
-              volumeMode: 'Filesystem',
-              resources: { requests: { storage: size } },
-              ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
-            },
-          },
-        ],
+        template: { metadata: { labels: labelsOf(cluster, 'postgresql') }, spec: podSpec(cluster, surroundings, state) },
+        volumeClaimTemplates: VOLUMES.flatMap((volume) => claimTemplate(cluster, volume, volumes[volume])),
       },
     },
     { component: 'postgresql' },
   );
 }
 
-function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
+function claimTemplate(cluster: PostgresCluster, volume: Volume, state: VolumeState | undefined) {
+  if (state === undefined) return [];
+  const { size, storageClass } = state;
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: volume, labels: selectorOf(cluster, 'postgresql') },
+      spec: {
+        accessModes: ['ReadWriteOnce'],
+        volumeMode: 'Filesystem',
+        resources: { requests: { storage: size } },
+        ...(storageClass === undefined ? {} : { storageClassName: storageClass }),
+      },
+    },
+  ];
+}
+
+function podSpec(cluster: PostgresCluster, surroundings: Surroundings, { volumes, initdb }: StatefulSetState) {
   const { spec, name } = cluster;
   const names = objectNames(name);
   const { drainTimeoutMs, handoverTimeoutMs, stopTimeoutMs } = spec.timings;
@@ -82,7 +95,11 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
         name: 'postgresql',
         ...imageOf(cluster, surroundings),
         args: ['agent', '--pod'],
-        env: podEnvironment(cluster),
+        env: [
+          ...podEnvironment(cluster),
+          ...(volumes.wal === undefined ? [] : [{ name: POD.env.walDir, value: POD.walDir }]),
+          ...(initdbText(initdb) === undefined ? [] : [{ name: POD.env.initdb, value: initdbText(initdb) }]),
+        ],
         ports: [
           { name: PORT.postgres, containerPort: POD.postgresPort, protocol: 'TCP' },
           { name: PORT.api, containerPort: POD.apiPort, protocol: 'TCP' },
@@ -108,7 +125,8 @@ function podSpec(cluster: PostgresCluster, surroundings: Surroundings) {
           failureThreshold: 2,
         }),
         volumeMounts: [
-          mount(DATA_VOLUME, POD.memberDir),
+          mount('data', POD.memberDir),
+          ...(volumes.wal === undefined ? [] : [mount('wal', POD.walDir)]),
           mount('shm', '/dev/shm'),
           ...COMMON_MOUNTS,
           ...Object.keys(logins).map((login) => mount(login, `${POD.secretsDir}/${login}`, true)),

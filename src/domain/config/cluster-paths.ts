@@ -67,6 +67,11 @@ export function machinePaths(configDir: string) {
   } as const;
 }
 
+/** The folder of a member where write-ahead logs have a disk of their own; with a dot, which neither name has, so that none is another's. */
+export function walFolderOf(walDir: string, cluster: string, member: MemberName): string {
+  return `${walDir}/${cluster}.${member}`;
+}
+
 /** Everything that a member keeps in its folder. */
 export function memberPaths(memberDir: string) {
   return {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { memberConfigSchema } from './member-config.ts';
 
-const { cluster, name, host, port, memberDir, postgresBin, store } = memberConfigSchema.shape;
+const { cluster, name, host, port, memberDir, walDir, postgresBin, store } = memberConfigSchema.shape;
 
 /** `machines.json`: what `matriarch machines` made and finds again. Versioned, so that an older Matriarch leaves a newer folder alone. */
 export const machinesDescriptionSchema = z.strictObject({
@@ -11,6 +11,7 @@ export const machinesDescriptionSchema = z.strictObject({
   /** As on each machine. */
   postgresBin,
   memberDir,
+  walDir,
   configDir: memberDir,
   /** Who the files belong to there. */
   user: z.string().min(1),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { clusterConfigSchema } from './cluster-config.ts';
+import { initdbSchema } from './initdb.ts';
 
 const path = z.string().regex(/^\//, 'must be an absolute path');
 const port = z.int().min(1).max(65_535);
@@ -101,6 +102,10 @@ export const memberConfigSchema = z.strictObject({
       description: 'The name of this member, unique in its cluster.',
     }),
   memberDir: path.meta({ description: 'The folder of this member: its data, promise, logs and sockets.' }),
+  walDir: path.optional().meta({
+    description:
+      'A folder that is there, on a disk of its own, for the write-ahead log: the member makes a folder for itself in it. A member that has its data already takes it up when it is made anew (`matriarch reinit`). Default: the log lies with the data.',
+  }),
   host: host.meta({ description: 'The address at which the other members and clients reach PostgreSQL.' }),
   port: port.meta({ description: 'The port of PostgreSQL.' }),
   listen: host.optional().meta({
@@ -145,6 +150,10 @@ export const memberConfigSchema = z.strictObject({
     listedAbove: true,
     description:
       'The dynamic configuration of a new cluster, written by whoever starts first and never read again. Without it: the defaults.',
+  }),
+  initdb: initdbSchema.optional().meta({
+    description:
+      'How the first server of a new cluster is made, by whoever starts first; never read again. The same on every member. Without it: the defaults.',
   }),
   declaredConfig: path.optional().meta({
     description:

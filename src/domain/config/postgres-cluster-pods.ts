@@ -40,22 +40,26 @@ export const resourcesSchema = z
   });
 export type Resources = z.output<typeof resourcesSchema>;
 
-export const storageSchema = z.strictObject({
-  size: quantity
-    .refine(
-      (text) => (parseResourceQuantity(text) ?? 0) >= 2 ** 28,
-      'must be at least 256Mi: an empty server with its log takes that',
-    )
-    .default('10Gi')
-    .meta({
+const volumeSize = quantity.refine(
+  (text) => (parseResourceQuantity(text) ?? 0) >= 2 ** 28,
+  'must be at least 256Mi: an empty server with its log takes that',
+);
+const volumeSchema = (size: string) =>
+  z.strictObject({
+    size: volumeSize.default('10Gi').meta({
       intOrString: true,
       pattern: RESOURCE_QUANTITY.source,
-      description: 'The size of the volume of each member. It may grow, where the storage class allows it; it cannot shrink.',
+      description: `${size} It may grow, where the storage class allows it; it cannot shrink.`,
     }),
-  storageClass: name.optional().meta({
-    description: 'Its storage class. Default: that of the Kubernetes cluster. Cannot be changed.',
-  }),
-});
+    storageClass: name.optional().meta({
+      description: 'Its storage class. Default: that of the Kubernetes cluster. Cannot be changed.',
+    }),
+  });
+
+export const storageSchema = volumeSchema('The size of the volume of each member.');
+export const walStorageSchema = volumeSchema(
+  'The size of that volume. What a member keeps for others that are away counts: `max_wal_size`, `wal_keep_size` and `max_slot_wal_keep_size` together take 3.3 GB if nothing else is said.',
+);
 
 const tolerationSchema = z
   .strictObject({

@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { API_GROUP } from '../kubernetes/labels.ts';
 import { clusterConfigSchema } from './cluster-config.ts';
+import { initdbSchema } from './initdb.ts';
 import { initialClusterConfig, validate } from './parse-config.ts';
-import { objectName, resourcesSchema, schedulingShape, storageSchema } from './postgres-cluster-pods.ts';
+import { objectName, resourcesSchema, schedulingShape, storageSchema, walStorageSchema } from './postgres-cluster-pods.ts';
 import { databaseSchema, roleSchema } from './postgres-cluster-roles.ts';
 import { sharedProxySchema } from './proxy-config.ts';
+import { segmentSizeProblem } from './segment-size.ts';
 
 export const POSTGRES_CLUSTER = {
   apiVersion: `${API_GROUP}/v1`,
@@ -90,10 +92,22 @@ const spec = z
       .optional()
       .meta({ description: 'Secrets with which the image is pulled.' }),
     storage: storageSchema.prefault({}).meta({ description: 'The volume of each member.' }),
+    walStorage: walStorageSchema.optional().meta({
+      description:
+        'A second volume of each member, for the write-ahead log. Default: the log lies on the volume of the data. It can be neither added to a cluster that exists nor taken from it.',
+    }),
     resources: resourcesSchema
       .default({ requests: { cpu: '100m', memory: '512Mi' } })
       .meta({ description: 'CPU and memory of the pod of a member. A change restarts the members in turn, the primary last.' }),
     ...schedulingShape,
+    bootstrap: z
+      .strictObject({
+        initdb: initdbSchema.prefault({}).meta({
+          description: 'What `initdb` is given for the first member. None of it can be changed later.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'How the first member is made.' }),
     durability: z
       .strictObject({
         mode: mode.optional().meta({
@@ -163,6 +177,8 @@ const spec = z
       problem(['durability', 'mode'], '`required` with one member would let no commit ever end; it takes two at least');
     if (value.durability.count > Math.max(1, value.instances - 1))
       problem(['durability', 'count'], `must be at most ${Math.max(1, value.instances - 1)}, the number of instances minus one`);
+    const tooLarge = segmentSizeProblem(value);
+    if (tooLarge !== undefined) problem(['bootstrap', 'initdb', 'walSegmentSizeMb'], tooLarge);
     unique(value.roles, 'roles', problem, ({ name }) => name.replaceAll('_', '-'));
     unique(value.databases, 'databases', problem);
   });

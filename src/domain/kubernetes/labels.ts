@@ -14,6 +14,8 @@ export const ANNOTATION = {
   configVersion: `${API_GROUP}/config-version`,
   /** What a member says of itself in the store; on its own pod. */
   member: `${API_GROUP}/member`,
+  /** On the records: what the first server was made with, where that is not what it is without a word (JSON of `initdbSchema`). */
+  initdb: `${API_GROUP}/initdb`,
   /** The epoch in which the role of the pod was set; on members' pods. A leader of an earlier one leaves it as it is. */
   roleEpoch: `${API_GROUP}/role-epoch`,
 } as const;

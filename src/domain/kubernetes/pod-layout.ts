@@ -3,8 +3,10 @@ export const POD = {
   /** Owner of every process, and group of the volumes (`fsGroup`). */
   uid: 1001,
   gid: 1001,
-  /** The volume: `data/`, the promise, logs. */
+  /** The volume of the data: `data/`, the promise, logs. */
   memberDir: '/var/lib/matriarch',
+  /** The volume of the write-ahead log, where there is one: a folder of the member's in it. */
+  walDir: '/var/lib/matriarch-wal',
   /** In memory, for sockets and the TLS files as PostgreSQL wants them. */
   runDir: '/run/matriarch',
   /** Mounts of `NAME-config`, `NAME-member-tls` or `NAME-proxy-tls`, and one folder a Secret of a login. */
@@ -23,6 +25,13 @@ export const POD = {
   waitingPath: '/waiting',
   /** Of proxies, at `metricsPort`. */
   proxyProbes: { live: '/metrics', ready: '/health' },
-  /** Environment variables, by the downward API but for the cluster. */
-  env: { cluster: 'MATRIARCH_CLUSTER', podName: 'POD_NAME', podIp: 'POD_IP', namespace: 'POD_NAMESPACE' },
+  /** Environment variables, by the downward API but for the cluster; `walDir` where the pod has that volume, `initdb` (JSON) where it is said. */
+  env: {
+    cluster: 'MATRIARCH_CLUSTER',
+    podName: 'POD_NAME',
+    podIp: 'POD_IP',
+    namespace: 'POD_NAMESPACE',
+    walDir: 'MATRIARCH_WAL_DIR',
+    initdb: 'MATRIARCH_INITDB',
+  },
 } as const;

@@ -86,6 +86,9 @@ test('the spec and each of its fields is described', () => {
 test('with the defaults of the API server the resource means what it meant without them', () => {
   for (const spec of [
     {},
+    { walStorage: {} },
+    { bootstrap: {} },
+    { bootstrap: { initdb: { locale: 'C' } } },
     { proxy: { service: {} }, roles: [{ name: 'app' }], databases: [{ name: 'app' }], tolerations: [{ key: 'a' }] },
   ])
     expect(parsePostgresCluster(filled(SCHEMA, resource(spec))).spec).toEqual(parsePostgresCluster(resource(spec)).spec);
@@ -106,6 +109,8 @@ test.each([
   ['spec.instances', { instances: 17 }],
   ['spec.version', { version: '16' }],
   ['spec.storage.size', { storage: { size: '10 GB' } }],
+  ['spec.bootstrap.initdb.encoding', { bootstrap: { initdb: { encoding: 'utf8' } } }],
+  ['spec.walStorage.size', { walStorage: { size: '10 GB' } }],
   ['spec.durability.mode', { durability: { mode: 'maybe' } }],
   ['spec.proxy.service.type', { proxy: { service: { type: 'Ingress' } } }],
   ['spec.databases.0.owner', { databases: [{ name: 'app', owner: '' }] }],

@@ -6,13 +6,14 @@ import { createPeerLinks, type PeerLinks } from '#adapters/peers/peer-links.ts';
 import { layoutOf } from '#adapters/postgres/layout.ts';
 import type { PostgresOptions } from '#adapters/postgres/postgres-options.ts';
 import { createPostgresServer } from '#adapters/postgres/postgres-server.ts';
+import { socketUsers } from '#adapters/process/socket-users.ts';
 import { openStore } from '#adapters/store/open-store.ts';
 import type { TlsIdentity } from '#adapters/tls/tls-files.ts';
 import type { Command, HaEvent } from '#core/ha/events.ts';
 import { holdsLead } from '#core/ha/holds-lead.ts';
 import { initialState } from '#core/ha/state.ts';
 import type { Secrets } from '#domain/config/cluster-description.ts';
-import { memberPaths } from '#domain/config/cluster-paths.ts';
+import { memberPaths, walFolderOf } from '#domain/config/cluster-paths.ts';
 import { haSettings } from '#domain/config/ha-settings.ts';
 import type { MemberConfig } from '#domain/config/member-config.ts';
 import { fail } from '#domain/errors.ts';
@@ -67,14 +68,17 @@ async function openParts({ config, checker, log, signal }: AgentOptions) {
     binDir: config.postgresBin,
     memberDir: config.memberDir,
     dataDir: paths.data,
+    ...(config.walDir === undefined ? {} : { walDir: walFolderOf(config.walDir, config.cluster, config.name) }),
     host: config.host,
     port: config.port,
     ...(config.listen === undefined ? {} : { listen: config.listen }),
     socketDir: paths.run,
     logFile: paths.postgresLog,
     ...(config.runAs === undefined ? {} : { runAs: config.runAs }),
+    socketUsers: await socketUsers(config.runAs),
     tls: certificates.current,
     secrets: { superuser: secrets.superuser, agent: secrets.agent, replication: secrets.replication },
+    ...(config.initdb === undefined ? {} : { initdb: config.initdb }),
     parameters: dynamic.postgresql.parameters,
     hba: dynamic.postgresql.hba,
     stopTimeoutMs: dynamic.timings.stopTimeoutMs,

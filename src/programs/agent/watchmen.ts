@@ -60,12 +60,16 @@ export class Watchmen {
     return startCanary({
       socketDirectory: socketDir,
       port: config.port,
-      walDirectory: `${paths.data}/pg_wal`,
+      directories: [`${paths.data}/pg_wal`, ...(config.walDir === undefined ? [] : [paths.run])],
       login: { user: secrets.agent.name, password: secrets.agent.password, database: 'postgres' },
       runAs: config.runAs ?? null,
       onReport: ({ stuck, diskFull }) => {
         if (stuck !== null) log.warn('canary', stuck);
-        if (diskFull) log.warn('canary', 'the disk of the write-ahead log is full');
+        if (diskFull)
+          log.warn(
+            'canary',
+            `the disk of the write-ahead log${config.walDir === undefined ? '' : ' or that of the data'} is full`,
+          );
         feed({ kind: 'canary', stuck });
       },
       onTrouble: (why) => log.warn('canary', why),

@@ -33,6 +33,7 @@ export interface InitOptions {
   readonly postgresBin?: string;
   readonly durability?: MachinesDescription['durability'];
   readonly memberDir: string;
+  readonly walDir?: string;
   readonly configDir: string;
   readonly user: string;
 }
@@ -84,7 +85,7 @@ function describe(options: InitOptions, postgresBin: string): MachinesDescriptio
     ...(options.etcdUser === undefined ? {} : { user: options.etcdUser }),
     ...(given.password === undefined ? {} : { passwordFile: there.etcdPassword }),
   };
-  const { name: cluster, memberDir, configDir, user } = options;
+  const { name: cluster, memberDir, walDir, configDir, user } = options;
   const createdAt = new Date().toISOString();
   const description = {
     version: 1,
@@ -92,6 +93,7 @@ function describe(options: InitOptions, postgresBin: string): MachinesDescriptio
     createdAt,
     postgresBin,
     memberDir,
+    ...(walDir === undefined ? {} : { walDir }),
     configDir,
     user,
     store,

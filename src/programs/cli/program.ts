@@ -280,6 +280,10 @@ function addMachines(program: Command): void {
       ).choices(['required', 'preferred', 'async']),
     )
     .option('--member-dir <dir>', 'the folder of the data on the machines', '/var/lib/matriarch')
+    .option(
+      '--wal-dir <dir>',
+      'a folder on a disk of its own for the write-ahead log, there on every machine (default: with the data)',
+    )
     .option('--config-dir <dir>', 'the folder of the configuration on the machines', '/etc/matriarch')
     .option('--user <user>', 'who the agent and PostgreSQL run as there', 'postgres')
     .action(async (options) => (await import('./machines.ts')).initMachines(options));

@@ -72,10 +72,29 @@ test('a new authority: both are trusted, then it issues, then it is trusted alon
 });
 
 test.each([
-  ['authority', { authority: undefined }, 'main-authority'],
-  ['half an authority', { proxyAuthority: undefined }, 'main-authority'],
-  ['password of the agents', { agent: undefined }, 'exec main-0'],
-])('a lost %s is not drawn anew while it is in use', async (_, lost, way) => {
+  ['authority', { authority: undefined }],
+  ['half an authority', { proxyAuthority: undefined }],
+])('a lost %s is not drawn anew while it is in use, and the way out is named', async (_, lost) => {
   const first = await completeSecrets(cluster, ['main-0'], NOTHING);
-  await expect(completeSecrets(cluster, ['main-0'], { ...first, ...lost })).rejects.toThrow(way);
+  const message = /main-authority .* put it back from a copy; or delete main-member-tls and main-proxy-tls/;
+  await expect(completeSecrets(cluster, ['main-0'], { ...first, ...lost })).rejects.toThrow(message);
+  // What that message says: the two Secrets are gone, the logins stay.
+  const { trusted: _trusted, members: _members, ...rest } = first;
+  const second = await completeSecrets(cluster, ['main-0'], { ...rest, ...lost, proxy: {} });
+  expect(second.trusted).toBe(second.authority.certificate);
+  const certificate = new X509Certificate(second.members['main-0']?.certificate ?? '');
+  expect(certificate.verify(new X509Certificate(second.trusted).publicKey)).toBe(true);
+  expect([second.superuser, second.replication, second.agent]).toEqual([first.superuser, first.replication, first.agent]);
 });
+
+test.each(['superuser', 'replication', 'agent'] as const)(
+  'a lost password of %s is drawn anew, and all else stays',
+  async (login) => {
+    const first = await completeSecrets(cluster, ['main-0'], NOTHING);
+    const { [login]: drawn, ...others } = await completeSecrets(cluster, ['main-0'], { ...first, [login]: undefined });
+    const { [login]: before, ...same } = first;
+    expect(others).toEqual(same);
+    expect(drawn.name).toBe(before.name);
+    expect(drawn.password).not.toBe(before.password);
+  },
+);

@@ -7,7 +7,6 @@ import type { KnownSecrets } from '#core/cluster/read-secrets.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
 import { fail } from '#domain/errors.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
-import { POD } from '#domain/kubernetes/pod-layout.ts';
 import type { MemberName } from '#domain/member.ts';
 import { PROXY_LOGIN_NAME, PROXY_NAME } from '#domain/proxy-names.ts';
 import { drawSecrets } from '#programs/up/draw-secrets.ts';
@@ -17,7 +16,7 @@ const RENEW_BEFORE_MS = 30 * 86_400_000;
 /**
  * What is missing in the secrets of a cluster is drawn, and a certificate is made anew that runs out within 30 days, is by another
  * authority, or lacks a name. The rest stays. `members`: everybody who is to have a certificate; those of others stay, too. `now`: in
- * milliseconds of the epoch. Errors: `tls.invalid`, `config.invalid` where what is missing is in use and cannot be drawn anew.
+ * milliseconds of the epoch. Errors: `tls.invalid`, also where an authority is missing that is in use.
  */
 export async function completeSecrets(
   { name, namespace, spec }: PostgresCluster,
@@ -68,20 +67,17 @@ export async function completeSecrets(
   };
 }
 
-/** What is in use, and would be useless or worse if it were drawn anew. */
-function refuseWhatCannotBeDrawn(name: string, { trusted, authority, proxyAuthority, agent }: KnownSecrets): void {
-  const { authoritySecret, agentSecret, memberTlsSecret, proxyTlsSecret, member } = objectNames(name);
-  if (trusted === undefined) return;
-  if (authority === undefined || proxyAuthority === undefined)
-    fail(
-      'tls.invalid',
-      `the Secret ${authoritySecret} is missing or incomplete, while certificates by it are in use: put it back from a copy; or delete ${memberTlsSecret} and ${proxyTlsSecret}, too, and all are made anew, with an outage until every pod has the new files`,
-    );
-  if (agent === undefined)
-    fail(
-      'config.invalid',
-      `the Secret ${agentSecret} is missing or incomplete, while agents log in by it: put its \`username\` and \`password\` back; the pods still hold them (kubectl exec ${member(0)} -- cat ${POD.secretsDir}/agent/password)`,
-    );
+/**
+ * An authority that is drawn anew is trusted by nobody who holds the files of the one before. Where nobody holds any, because those Secrets
+ * are gone too, all are made anew together: that is the way out for whoever has no copy.
+ */
+function refuseWhatCannotBeDrawn(name: string, { trusted, authority, proxyAuthority }: KnownSecrets): void {
+  if (trusted === undefined || (authority !== undefined && proxyAuthority !== undefined)) return;
+  const { authoritySecret, memberTlsSecret, proxyTlsSecret } = objectNames(name);
+  fail(
+    'tls.invalid',
+    `the Secret ${authoritySecret} is missing or incomplete, while certificates by it are in use: put it back from a copy; or delete ${memberTlsSecret} and ${proxyTlsSecret}, too, and all are made anew, with an outage until every pod has the new files`,
+  );
 }
 
 function isGood({ certificate }: KeyPair, by: KeyPair, hosts: readonly string[], now: number): boolean {

@@ -72,6 +72,8 @@ const EVERYTHING = {
   instances: 2,
   imagePullSecrets: [{ name: 'registry' }],
   storage: { size: '1000Mi', storageClass: 'fast' },
+  walStorage: { size: '1024Mi', storageClass: 'fast' },
+  bootstrap: { initdb: { locale: 'C', walSegmentSizeMb: 32 } },
   resources: { requests: { cpu: '1000m', memory: '4096Mi' }, limits: { memory: '4Gi' } },
   nodeSelector: { disk: 'fast' },
   tolerations: [{ key: 'database', operator: 'Exists', effect: 'NoSchedule' }],

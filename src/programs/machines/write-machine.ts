@@ -44,7 +44,7 @@ async function copy(from: string, to: string): Promise<void> {
 }
 
 function agentConfig(description: MachinesDescription, machine: Machine): z.input<typeof memberConfigSchema> {
-  const { cluster, memberDir, postgresBin, store, durability } = description;
+  const { cluster, memberDir, walDir, postgresBin, store, durability } = description;
   const there = machinePaths(description.configDir);
   const { name, host, port, apiPort } = machine;
   // A name may lead to the loopback address on the machine itself (Debian's 127.0.1.1).
@@ -53,6 +53,7 @@ function agentConfig(description: MachinesDescription, machine: Machine): z.inpu
     cluster,
     name,
     memberDir,
+    ...(walDir === undefined ? {} : { walDir }),
     host,
     port,
     ...listen,

@@ -74,6 +74,9 @@ const CONDITION: readonly (readonly [text: string, spec: Readonly<Record<string,
   ['spec.postgresql.parameters.max_wal_senders: must be at least 10', parameters({ max_wal_senders: 1 })],
   ['spec.postgresql.hba.0: must end with', { postgresql: { hba: ['hostssl all all all trust'] } }],
   ['spec.storage.size: must be at least 256Mi', { storage: { size: '1Mi' } }],
+  ['spec.walStorage.size: must be at least 256Mi', { walStorage: { size: '1Mi' } }],
+  ['spec.bootstrap.initdb.locale: C.UTF-8 takes', { bootstrap: { initdb: { encoding: 'LATIN1' } } }],
+  ['spec.bootstrap.initdb.walSegmentSizeMb: must be a power of 2', { bootstrap: { initdb: { walSegmentSizeMb: 3 } } }],
   ['spec.resources.requests.cpu: must not exceed', { resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } }],
   ['spec.durability.count: must be at most 2', { durability: { count: 3 } }],
   ['spec.durability.mode: `required` with one member', { instances: 1, durability: { mode: 'required' } }],
@@ -136,10 +139,52 @@ test(
     await bench.client.create(CLUSTERS, namespace, cluster('main', { roles: [{ name: 'app' }] }));
     await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
     await first.stop();
-    const gone = ['main-superuser', 'main-replication', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
+    const gone = ['main-superuser', 'main-replication', 'main-agent', 'main-role-app', 'main-member-tls', 'main-proxy-tls'];
     for (const name of gone) await bench.client.delete(SECRETS, namespace, name);
     bench.startOperator(namespace);
     for (const name of gone) await until(async () => (await bench.client.get(SECRETS, namespace, name)) !== undefined);
+  },
+  CROWDED_MS,
+);
+
+test(
+  'what a cluster was made with is refused by the names of the fields, and accepted again when it is taken back',
+  async () => {
+    const namespace = await bench.api.createNamespace();
+    bench.startOperator(namespace);
+    const made = { bootstrap: { initdb: { locale: 'C' } } };
+    await bench.client.create(CLUSTERS, namespace, cluster('main', made));
+    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
+    const change = (spec: unknown) => bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { spec });
+    await change({ walStorage: { size: '1Gi' }, bootstrap: { initdb: { locale: 'C.UTF-8' } } });
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'False');
+    const message = (await bench.conditionOf(namespace, 'main', 'Accepted'))?.message;
+    expect(message).toContain('spec.walStorage: cannot be added');
+    expect(message).toContain('spec.bootstrap.initdb.locale: cannot be changed from C to C.UTF-8');
+    await change({ walStorage: null, ...made });
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Accepted'))?.status === 'True');
+  },
+  CROWDED_MS,
+);
+
+test(
+  'an authority that is lost is asked for, and made anew with all that hangs on it when somebody does as he is told',
+  async () => {
+    const namespace = await bench.api.createNamespace();
+    const first = bench.startOperator(namespace);
+    await bench.client.create(CLUSTERS, namespace, cluster('main'));
+    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
+    await first.stop();
+    await bench.client.delete(SECRETS, namespace, 'main-authority');
+    bench.startOperator(namespace);
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Failed');
+    expect((await bench.conditionOf(namespace, 'main', 'Progressing'))?.message).toContain(
+      'delete main-member-tls and main-proxy-tls',
+    );
+    for (const name of ['main-member-tls', 'main-proxy-tls']) await bench.client.delete(SECRETS, namespace, name);
+    await until(async () => (await bench.client.get(SECRETS, namespace, 'main-proxy-tls')) !== undefined);
+    expect(await bench.client.get(SECRETS, namespace, 'main-authority')).toBeDefined();
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason !== 'Failed');
   },
   CROWDED_MS,
 );

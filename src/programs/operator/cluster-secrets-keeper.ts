@@ -8,14 +8,12 @@ import { beginChange, nextStage, trustOf } from '#core/cluster/authority-rotatio
 import type { ClusterSecrets } from '#core/cluster/cluster-secrets.ts';
 import { needsApply } from '#core/cluster/needs-apply.ts';
 import type { MemberView } from '#core/cluster/observed.ts';
-import { type KnownSecrets, lostSecrets, readSecrets } from '#core/cluster/read-secrets.ts';
+import { type KnownSecrets, readSecrets } from '#core/cluster/read-secrets.ts';
 import { secretObjects } from '#core/cluster/secret-objects.ts';
 import type { PostgresCluster } from '#domain/config/postgres-cluster.ts';
-import { fail } from '#domain/errors.ts';
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { OPERATOR } from '#domain/kubernetes/operator-layout.ts';
-import { POD } from '#domain/kubernetes/pod-layout.ts';
 import type { MemberName } from '#domain/member.ts';
 import { completeSecrets } from '#programs/kubernetes/complete-secrets.ts';
 import { fingerprint } from './agent-calls.ts';
@@ -53,26 +51,15 @@ export class ClusterSecretsKeeper {
   }
 
   /**
-   * Completes the Secrets and gives what it takes to call the agents. `established`: somebody has led the cluster. Errors: `tls.invalid`;
-   * `config.invalid` for what is missing and must not be drawn anew; `kubernetes.…`.
+   * Completes the Secrets and gives what it takes to call the agents. Errors: `tls.invalid`, also for what is missing and must not be drawn
+   * anew; `kubernetes.…`.
    */
-  async keep(
-    cluster: PostgresCluster,
-    members: readonly MemberName[],
-    established: boolean,
-    signal: AbortSignal,
-  ): Promise<KeptSecrets> {
+  async keep(cluster: PostgresCluster, members: readonly MemberName[], signal: AbortSignal): Promise<KeptSecrets> {
     const about = `${cluster.uid} ${cluster.generation} ${members.join(' ')}`;
     const kept = this.#kept.get(keyOf(cluster));
     if (kept?.about === about && performance.now() < kept.until) return kept;
     const live = await this.#read(cluster, signal);
     const known = readAll(cluster, live);
-    const lost = established ? lostSecrets(cluster.name, known) : [];
-    if (lost.length > 0)
-      fail(
-        'config.invalid',
-        `Secret ${lost.join(', ')}: is missing or half there, and another one would lock the agents out: put it back from a copy (of ${objectNames(cluster.name).agentSecret}, members still hold the content below ${POD.secretsDir}/agent)`,
-      );
     const secrets = await this.#complete(cluster, members, live, known, signal);
     const { issuer, bundle } = trustOf(secrets);
     const ca = secrets.change === null ? secrets.trusted : bundle;

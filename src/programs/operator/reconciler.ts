@@ -83,7 +83,7 @@ export class Reconciler {
     const records = clusterRecords(name, objects);
     let kept: KeptSecrets;
     try {
-      kept = await this.#secrets.keep(cluster, members, records.leader !== null, signal);
+      kept = await this.#secrets.keep(cluster, members, signal);
     } catch (error) {
       const { message } = error as Error;
       events.tell(resource, { type: 'Warning', reason: 'Failed', message });

@@ -9,7 +9,7 @@ import type { PodPaths } from './pod-paths.ts';
  * cluster's DNS would resolve a while later. It listens on every address, so that `kubectl port-forward` reaches it too.
  */
 export function composeMember(
-  { cluster, name, ip, namespace }: PodEnvironment,
+  { cluster, name, ip, namespace, walDir, initdb }: PodEnvironment,
   paths: PodPaths,
   postgresBin: string,
 ): z.input<typeof memberConfigSchema> {
@@ -18,6 +18,7 @@ export function composeMember(
     cluster,
     name,
     memberDir: paths.memberDir,
+    ...(walDir === undefined ? {} : { walDir }),
     host: ip,
     port: POD.postgresPort,
     listen,
@@ -28,5 +29,6 @@ export function composeMember(
     tlsDir: paths.tls,
     secretsFile: paths.secrets,
     declaredConfig: paths.declaredConfig,
+    ...(initdb === undefined ? {} : { initdb: initdb as z.input<typeof memberConfigSchema>['initdb'] }),
   };
 }

@@ -75,6 +75,16 @@ test('the permissions that a mount gives the group are taken back, but not insid
   expect(modeOf(join(paths.memberDir, 'data/PG_VERSION'))).toBe(0o660);
 });
 
+test('so are those on the volume of the log, but not inside of one', async () => {
+  const volume = join(root, 'wal');
+  put(volume, 'db.db-0/pg_wal.3/000000010000000000000001', '');
+  for (const folder of ['db.db-0', 'db.db-0/pg_wal.3']) chmodSync(join(volume, folder), 0o2770);
+  chmodSync(join(volume, 'db.db-0/pg_wal.3/000000010000000000000001'), 0o660);
+  await tightenModes(volume);
+  for (const folder of ['db.db-0', 'db.db-0/pg_wal.3']) expect(modeOf(join(volume, folder)), folder).toBe(0o700);
+  expect(modeOf(join(volume, 'db.db-0/pg_wal.3/000000010000000000000001'))).toBe(0o660);
+});
+
 const ENV = { MATRIARCH_CLUSTER: 'db', POD_NAME: 'db-0', POD_IP: '10.1.2.3', POD_NAMESPACE: 'apps' };
 
 test.each([
@@ -84,6 +94,19 @@ test.each([
   const config = memberConfigSchema.parse(composeMember(readPodEnvironment({ ...ENV, POD_IP: ip }), podPaths(), '/usr/bin'));
   expect(config).toMatchObject({ name: 'db-0', host: ip, listen, api: { host: ip, port: 7432, listen } });
   expect(config.store).toMatchObject({ kind: 'kubernetes', namespace: 'apps' });
+});
+
+test('a pod with a volume for its log has it there', () => {
+  const environment = readPodEnvironment({ ...ENV, MATRIARCH_WAL_DIR: '/var/lib/matriarch-wal' });
+  expect(memberConfigSchema.parse(composeMember(environment, podPaths(), '/usr/bin')).walDir).toBe('/var/lib/matriarch-wal');
+  expect(composeMember(readPodEnvironment(ENV), podPaths(), '/usr/bin')).not.toHaveProperty('walDir');
+});
+
+test('a pod that is told how the first server is made tells its agent', () => {
+  const environment = readPodEnvironment({ ...ENV, MATRIARCH_INITDB: '{"encoding":"LATIN1","locale":"C"}' });
+  const config = memberConfigSchema.parse(composeMember(environment, podPaths(), '/usr/bin'));
+  expect(config.initdb).toEqual({ encoding: 'LATIN1', locale: 'C', dataChecksums: true, walSegmentSizeMb: 16 });
+  expect(() => readPodEnvironment({ ...ENV, MATRIARCH_INITDB: 'LATIN1' })).toThrow('MATRIARCH_INITDB');
 });
 
 test.each(Object.keys(ENV))('without %s a pod says so', (name) => {

@@ -42,8 +42,10 @@ export class MemberPod {
   async run(): Promise<void> {
     const { paths, environment, postgresBin, log } = this.#options;
     const { signal } = this.#stopping;
-    await this.#prepare(() => requireVolume(paths.memberDir));
-    await this.#prepare(() => tightenModes(paths.memberDir));
+    for (const volume of [paths.memberDir, ...(environment.walDir === undefined ? [] : [environment.walDir])]) {
+      await this.#prepare(() => requireVolume(volume));
+      await this.#prepare(() => tightenModes(volume));
+    }
     await this.#prepare(() => copyMounts(paths, environment.name));
     const config = composeMember(environment, paths, postgresBin);
     await this.#prepare(() => writeAtomically(paths.memberConfig, `${JSON.stringify(config, null, 2)}\n`));

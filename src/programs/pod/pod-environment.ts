@@ -11,6 +11,10 @@ export interface PodEnvironment {
   readonly name: string;
   readonly ip: string;
   readonly namespace: string;
+  /** The volume of its write-ahead log; undefined: the log lies with the data. */
+  readonly walDir: string | undefined;
+  /** How the first server is made (JSON); undefined: by the defaults. */
+  readonly initdb: unknown;
 }
 
 /** Errors: `config.invalid` names the variable. */
@@ -28,5 +32,21 @@ export function readPodEnvironment(env: Readonly<Record<string, string | undefin
     name: of(POD.env.podName, isName, aName),
     ip: of(POD.env.podIp, (text) => isIP(text) !== 0, 'its IP address (`status.podIP`)'),
     namespace: of(POD.env.namespace, (text) => text !== '', 'its namespace (`metadata.namespace`)'),
+    walDir:
+      env[POD.env.walDir] === undefined ? undefined : of(POD.env.walDir, (text) => text.startsWith('/'), 'an absolute path'),
+    initdb: env[POD.env.initdb] === undefined ? undefined : json(env[POD.env.initdb]),
   };
+}
+
+/** Whoever reads the configuration of the member judges it. */
+function json(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch (error) {
+    return fail(
+      'config.invalid',
+      `${POD.env.initdb} in the environment of the pod must be JSON: ${(error as Error).message}`,
+      error,
+    );
+  }
 }

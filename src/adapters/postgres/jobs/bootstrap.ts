@@ -1,5 +1,6 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { DEFAULT_INITDB } from '#domain/config/initdb.ts';
 import type { JobResult } from '#domain/server.ts';
 import { buildAnyScramVerifier } from '#wire/scram-verifier.ts';
 import { giveUp } from '../job-error.ts';
@@ -25,6 +26,7 @@ async function makeDataDir(context: JobContext): Promise<void> {
   await endStrayTools(layout.memberDir);
   await rm(layout.newDataDir, { recursive: true, force: true });
   await context.files.folder(layout.newDataDir);
+  const walFolder = await context.walFolders.fresh();
   onProgress('initdb');
   const { superuser } = memory.secrets;
   const initdb = await tool(
@@ -35,12 +37,10 @@ async function makeDataDir(context: JobContext): Promise<void> {
       layout.newDataDir,
       '-U',
       superuser.name,
-      '-E',
-      'UTF8',
-      '--locale=C.UTF-8',
-      '--data-checksums',
+      ...(await initdbArguments(context)),
       '--auth-local=peer',
       '--auth-host=reject',
+      ...(walFolder === undefined ? [] : ['--waldir', walFolder]),
     ],
     { signal: context.signal },
   );
@@ -53,11 +53,23 @@ async function makeDataDir(context: JobContext): Promise<void> {
   // Single-user mode goes on after an error.
   if (single.code !== 0 || /\b(ERROR|FATAL|PANIC):/.test(single.stderr))
     giveUp('failed', `the roles could not be made: ${complaint(single)}`);
-  await adoptDataDir(context, layout.newDataDir);
+  await adoptDataDir(context, layout.newDataDir, await context.stopped.control(layout.newDataDir));
   // Fails on a directory that holds anything: what it is, nobody here knows.
   await rename(layout.newDataDir, layout.dataDir);
   await syncFolder(dirname(layout.dataDir));
   context.stopped.forget();
+}
+
+/** Since PostgreSQL 18 pages have checksums if nothing else is said. */
+const CHECKSUMS_BY_DEFAULT = 18;
+
+async function initdbArguments(context: JobContext): Promise<readonly string[]> {
+  const { encoding, locale, dataChecksums, walSegmentSizeMb } = context.options.initdb ?? DEFAULT_INITDB;
+  const plain = ['-E', encoding, `--locale=${locale}`, `--wal-segsize=${walSegmentSizeMb}`];
+  if (dataChecksums) return [...plain, '--data-checksums'];
+  const { stdout } = await tool(context, 'initdb', ['--version'], { signal: context.signal });
+  const version = Number(/\d+/.exec(stdout)?.[0] ?? 0);
+  return version >= CHECKSUMS_BY_DEFAULT ? [...plain, '--no-data-checksums'] : plain;
 }
 
 /** One statement a line, as single-user mode reads them. Verifiers, not passwords: statements may be logged. */

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Position } from '#domain/position.ts';
+import type { Position, Timeline } from '#domain/position.ts';
 import type { JobResult, Upstream } from '#domain/server.ts';
 import { formatConninfo, passfileLine, upstreamParts } from '../conninfo.ts';
 import { giveUp, messageOf } from '../job-error.ts';
@@ -34,31 +34,34 @@ export async function clone(context: JobContext, upstream: Upstream): Promise<Jo
     await backup(context, upstream);
   } catch (error) {
     await rm(layout.newDataDir, { recursive: true, force: true });
+    await context.walFolders.sweep();
     throw error;
   } finally {
     await rm(layout.toolPassfile, { force: true });
   }
-  await adoptDataDir(context, layout.newDataDir);
+  const control = await context.stopped.control(layout.newDataDir);
+  await adoptDataDir(context, layout.newDataDir, control);
   await files.write(join(layout.newDataDir, 'standby.signal'), '');
-  const fork = before === undefined ? null : await forkFrom(context, before);
+  const fork = before === undefined ? null : await forkFrom(context, before, control.timeline);
   if (before !== undefined && fork !== null) {
     await keepOnly(await copyAside(context, before), fork, before.control.sizes.segmentBytes);
   }
   await context.stopped.swapIn();
+  await context.walFolders.sweep();
   context.histories.forget();
   return before === undefined || fork === null ? { ok: true } : { ok: true, gaveUp: { from: fork, to: before.position } };
 }
 
 /** Where the log that is replaced leaves the new one. */
-async function forkFrom(context: JobContext, before: StoppedState): Promise<Position | null> {
+async function forkFrom(context: JobContext, before: StoppedState, timeline: Timeline): Promise<Position | null> {
   const { newDataDir } = context.layout;
-  const { timeline } = await context.stopped.control(newDataDir);
   const history = await readIfThere(join(newDataDir, 'pg_wal', historyName(timeline)));
   return forkOf(before.position, before.lineage, timeline, parseHistory(history ?? '') ?? []);
 }
 
 async function backup(context: JobContext, upstream: Upstream): Promise<void> {
   const { layout, memory } = context;
+  const walFolder = await context.walFolders.fresh();
   const conninfo = formatConninfo({
     ...upstreamParts(upstream, layout, memory.secrets.replication, layout.toolPassfile),
     // Not the member's name: what is only being copied must not count as confirmed.
@@ -68,7 +71,17 @@ async function backup(context: JobContext, upstream: Upstream): Promise<void> {
   const result = await tool(
     context,
     'pg_basebackup',
-    ['-D', layout.newDataDir, '-d', conninfo, '--wal-method=stream', '--checkpoint=fast', '--progress', '--no-password'],
+    [
+      '-D',
+      layout.newDataDir,
+      '-d',
+      conninfo,
+      '--wal-method=stream',
+      '--checkpoint=fast',
+      '--progress',
+      '--no-password',
+      ...(walFolder === undefined ? [] : ['--waldir', walFolder]),
+    ],
     {
       signal: context.signal,
       onLine: (line) => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { killByWorkingDirectory, resolveDirectory } from '#adapters/process/processes.ts';
 import { identityMap } from '../access-file.ts';
+import type { ControlFile } from '../control-file.ts';
 import { readIfThere } from '../owned-files.ts';
 import type { ServerContext } from '../server-context.ts';
 import { entryFile, serverSettings } from '../server-settings.ts';
@@ -18,12 +19,16 @@ export async function prepareFiles(context: ServerContext): Promise<void> {
   await files.folder(layout.socketDir);
   await writeTls(context);
   await files.writeIfChanged(layout.serverConf, serverSettings(options, layout, context.memory.parameters));
-  await files.writeIfChanged(layout.identFile, identityMap(context.memory.certified));
+  await files.writeIfChanged(layout.identFile, identityMap(context.memory));
 }
 
 /** Puts our entry file into a data directory, whose own may be initdb's or another member's. */
-export async function adoptDataDir(context: ServerContext, dataDir: string): Promise<void> {
-  await context.files.writeIfChanged(join(dataDir, 'postgresql.conf'), entryFile(context.layout));
+export async function adoptDataDir(
+  context: ServerContext,
+  dataDir: string,
+  { sizes }: Pick<ControlFile, 'sizes'>,
+): Promise<void> {
+  await context.files.writeIfChanged(join(dataDir, 'postgresql.conf'), entryFile(context.layout, sizes.segmentBytes));
 }
 
 /**

@@ -30,7 +30,7 @@ export async function rewind(context: JobContext, upstream: Upstream): Promise<J
   await clearRemains(layout.dataDir);
   const before = await stopped.inspect();
   if (before === undefined) giveUp('unusable', 'there is no complete data directory');
-  await adoptDataDir(context, layout.dataDir);
+  await adoptDataDir(context, layout.dataDir, before.control);
   await files.write(layout.toolPassfile, passfileLine(memory.secrets.replication));
   const aside = await copyAside(context, before);
   await files.write(layout.rewindMarker, `${JSON.stringify({ upstream: upstream.member })}\n`);
@@ -52,7 +52,7 @@ export async function rewind(context: JobContext, upstream: Upstream): Promise<J
     // Whatever else failed (WAL that is gone, histories that do not join, a half that is copied) would fail again.
     giveUp(reached ? 'unusable' : 'failed', `pg_rewind: ${complaint(result)}`);
   }
-  await adoptDataDir(context, layout.dataDir);
+  await adoptDataDir(context, layout.dataDir, before.control);
   await files.write(signal, '');
   await rm(join(layout.dataDir, 'postmaster.pid'), { force: true });
   await rm(layout.promotionMarker, { force: true });

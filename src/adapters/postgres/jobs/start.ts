@@ -51,12 +51,13 @@ async function prepareStart(context: JobContext, as: 'primary' | 'standby', upst
   await clearSocketLock(context);
   const stopped = await context.stopped.inspect();
   if (stopped === undefined) giveUp('failed', 'there is no complete data directory');
+  await context.walFolders.sweep();
   if (as === 'standby') {
     await context.stopped.removeHistoriesBeyond(stopped.position.timeline);
     if (!stopped.clean && (await eraseTornRecord(layout.walDir, stopped.position, stopped.control.sizes)))
       context.log('erased the beginning of a record whose rest was never written');
   }
-  await adoptDataDir(context, layout.dataDir);
+  await adoptDataDir(context, layout.dataDir, stopped.control);
   await undoAlterSystem(context);
   await rm(join(layout.dataDir, 'recovery.signal'), { force: true });
   if (as === 'primary') await rm(join(layout.dataDir, 'standby.signal'), { force: true });

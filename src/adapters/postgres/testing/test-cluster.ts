@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveDirectory } from '#adapters/process/processes.ts';
 import { chooseServerUser } from '#adapters/process/server-user.ts';
+import { socketUsers } from '#adapters/process/socket-users.ts';
 import { type CertificateWithKey, createAuthority, issueCertificate } from '#adapters/tls/authority.ts';
 import {
   eventually,
@@ -35,7 +36,7 @@ export class TestServers {
     const authority = await createAuthority({ cluster: 'test' });
     const issue = (name: string) => issueCertificate(authority, { name, hosts: ['127.0.0.1'] });
     const tls = async (member: string) => ({ ca: authority.certificate, ...(await issue(member)) });
-    return new TestServers({ folder, owner, tls }, issue);
+    return new TestServers({ folder, owner, socketUsers: await socketUsers(owner), tls }, issue);
   }
 
   /** A server that has no data directory yet. */

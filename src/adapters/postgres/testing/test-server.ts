@@ -252,6 +252,7 @@ export class Commit {
 export interface TestServerPlaces {
   readonly folder: string;
   readonly owner: Owner | undefined;
+  readonly socketUsers: readonly string[];
   readonly tls: (member: string) => Promise<PostgresOptions['tls']>;
 }
 
@@ -267,6 +268,7 @@ export async function makeTestServer(places: TestServerPlaces, name: string, cha
     logFile: join(memberDir, 'postgres.log'),
     tls: await places.tls(name),
     secrets: SECRETS,
+    socketUsers: places.socketUsers,
     stopTimeoutMs: 10_000,
     ...change,
     parameters: { ...PARAMETERS, ...change.parameters },

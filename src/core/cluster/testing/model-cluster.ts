@@ -1,10 +1,11 @@
 import type { KubeObject } from '#domain/kubernetes/kube-object.ts';
 import { ANNOTATION } from '#domain/kubernetes/labels.ts';
 import type { Action } from '../action.ts';
-import { fieldsOf, ordinalOf } from '../member-facts.ts';
+import { fieldsOf } from '../member-facts.ts';
 import { labelsOf } from '../object.ts';
 import type { MemberView, Observed } from '../observed.ts';
 import { ORDERED_PARAMETERS } from '../ordered-parameters.ts';
+import { ordinalOf } from '../ordinal-of.ts';
 
 interface ModelMember {
   readonly ordinal: number;
@@ -113,11 +114,13 @@ export class ModelCluster {
         if (name === this.primary) throw new Error(`${name} leads and is scaled away`);
         this.members.delete(name);
       }
-    const size = String(fieldsOf(fieldsOf(fieldsOf(templateOfClaims(set).spec).resources).requests).storage);
     for (let ordinal = 0; ordinal < replicas; ordinal++) {
       const name = `${this.#name}-${ordinal}`;
-      const claim = `data-${name}`;
-      if (!this.claims.has(claim)) this.claims.set(claim, size);
+      for (const { metadata, spec } of templatesOfClaims(set).map(fieldsOf)) {
+        const claim = `${fieldsOf(metadata).name}-${name}`;
+        const { storage } = fieldsOf(fieldsOf(fieldsOf(spec).resources).requests);
+        if (!this.claims.has(claim)) this.claims.set(claim, String(storage));
+      }
       if (this.members.has(name)) continue;
       const files = { ...DEFAULTS, ...this.#configured() };
       this.members.set(name, { ordinal, revision: this.revision, startsIn: 2, inForce: files, files, broken: false, told: '' });
@@ -135,7 +138,7 @@ export class ModelCluster {
     if (
       old !== undefined &&
       object.kind === 'StatefulSet' &&
-      JSON.stringify(templateOfClaims(old)) !== JSON.stringify(templateOfClaims(object))
+      JSON.stringify(templatesOfClaims(old)) !== JSON.stringify(templatesOfClaims(object))
     )
       throw new Error('the template of claims cannot be changed');
     this.#generation += 1;
@@ -233,6 +236,6 @@ function request(storage: string) {
   return { resources: { requests: { storage } } };
 }
 
-function templateOfClaims(set: KubeObject) {
-  return fieldsOf((fieldsOf(set.spec).volumeClaimTemplates as readonly unknown[])[0]);
+function templatesOfClaims(set: KubeObject): readonly unknown[] {
+  return fieldsOf(set.spec).volumeClaimTemplates as readonly unknown[];
 }
