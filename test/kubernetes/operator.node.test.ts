@@ -8,11 +8,16 @@ const RESUME_MS = 60_000;
 /** Four rounds of a pod that goes and one that comes, on a crowded machine. */
 const ROLL_MS = 280_000;
 
+/** Cannot be changed later. */
+const MADE_WITH = { bootstrap: { initdb: { locale: 'en_US.UTF-8' } } };
+
 let cluster: OperatedCluster;
 beforeAll(async () => {
   await installOperator();
   cluster = await OperatedCluster.create({
+    ...MADE_WITH,
     storage: { size: '1Gi' },
+    walStorage: { size: '1Gi' },
     roles: [{ name: 'app' }, { name: 'readers', login: false }],
     databases: [{ name: 'shop', owner: 'app', extensions: ['pgcrypto'] }],
   });
@@ -57,6 +62,11 @@ describe('A cluster that the operator looks after', () => {
     expect(status?.members?.map(({ state }) => state).sort()).toEqual(['primary', 'streaming', 'streaming']);
     for (const type of ['Ready', 'Accepted'] as const) expect(await cluster.condition(type)).toMatchObject({ status: 'True' });
     expect(await cluster.condition('Degraded')).toMatchObject({ status: 'False' });
+    expect(await cluster.query(`select datcollate from pg_database where datname = 'postgres'`)).toEqual([
+      { datcollate: 'en_US.UTF-8' },
+    ]);
+    for (const { metadata } of await cluster.pods())
+      expect(await cluster.exec(metadata.name, 'sh', '-c', 'stat -L -c %m /var/lib/matriarch/*/pg_wal')).toBe('/var/lib/matriarch-wal\n');
   });
 
   test('serves clients at each of its Services', async () => {
@@ -192,11 +202,11 @@ describe('A cluster that the operator looks after', () => {
   test('gets larger volumes without a restart, and no smaller ones', async (context) => {
     const before = await uids();
     await undisturbed(context, async () => {
-      await cluster.change({ storage: { size: '2Gi' } });
+      await cluster.change({ storage: { size: '2Gi' }, walStorage: { size: '2Gi' } });
       await cluster.until('the volumes have grown', async () => {
         const claims: { status: { capacity?: { storage?: string } } }[] = (await cluster.get('pvc')).items;
         const grown = claims.filter(({ status }) => status.capacity?.storage === '2Gi');
-        return grown.length >= 3 ? true : undefined;
+        return grown.length >= 6 ? true : undefined;
       });
       await cluster.stable();
       const { spec } = await cluster.get('statefulset', cluster.name);
@@ -250,11 +260,11 @@ describe('A cluster that the operator looks after', () => {
   });
 
   test('asks for a Secret that it must not draw anew', async () => {
-    const secret = await cluster.kubectl('get', 'secret', 'db-agent', '-o', 'json');
-    await cluster.kubectl('delete', 'secret', 'db-agent');
+    const secret = await cluster.kubectl('get', 'secret', 'db-authority', '-o', 'json');
+    await cluster.kubectl('delete', 'secret', 'db-authority');
     await cluster.change({ monitoring: { podMonitor: true } });
     const { message } = await cluster.conditionIs('Progressing', { status: 'True', reason: 'Failed' });
-    expect(message).toContain('Secret db-agent');
+    expect(message).toContain('Secret db-authority');
     await cluster.restore(secret);
     await cluster.change({ monitoring: null });
     await cluster.stable();
@@ -264,8 +274,8 @@ describe('A cluster that the operator looks after', () => {
     await cluster.query(`insert into numbered values ('deletion', 1)`);
     await cluster.kubectl('delete', 'pgc', cluster.name);
     await cluster.until('its pods are gone', async () => ((await cluster.pods()).length === 0 ? true : undefined));
-    expect((await cluster.get('pvc')).items.length).toBeGreaterThanOrEqual(3);
-    await cluster.declareAll({ storage: { size: '2Gi' }, deletionPolicy: 'delete' });
+    expect((await cluster.get('pvc')).items.length).toBeGreaterThanOrEqual(6);
+    await cluster.declareAll({ ...MADE_WITH, storage: { size: '2Gi' }, walStorage: { size: '2Gi' }, deletionPolicy: 'delete' });
     await cluster.stable(ROLL_MS);
     await cluster.until('its clients get in', () => cluster.query('select 1'));
     expect(await cluster.query(`select number from numbered where series = 'deletion'`)).toEqual([{ number: 1 }]);

@@ -115,7 +115,12 @@ type SenderFields = readonly [
 ];
 
 export async function look(session: Session, timeoutMs: number): Promise<Look> {
-  const [row] = await session.query<Row>(TEXT, [], { timeoutMs, prepared: 'look' });
+  const ask = () => session.query<Row>(TEXT, [], { timeoutMs, prepared: 'look' });
+  const [row] = await ask().catch((error: { readonly code?: unknown }) => {
+    // Recovery has ended between the question whether it goes on and those that are for it alone: by now it is over.
+    if (error.code === '55000') return ask();
+    throw error;
+  });
   if (row === undefined) throw new Error('the server answered without a row');
   const [status, heardAt, silentMs] = row.receiver ?? [];
   return {
