@@ -66,7 +66,9 @@ describe('A cluster that the operator looks after', () => {
       { datcollate: 'en_US.UTF-8' },
     ]);
     for (const { metadata } of await cluster.pods())
-      expect(await cluster.exec(metadata.name, 'sh', '-c', 'stat -L -c %m /var/lib/matriarch/*/pg_wal')).toBe('/var/lib/matriarch-wal\n');
+      expect(await cluster.exec(metadata.name, 'sh', '-c', 'stat -L -c %m /var/lib/matriarch/*/pg_wal')).toBe(
+        '/var/lib/matriarch-wal\n',
+      );
   });
 
   test('serves clients at each of its Services', async () => {
