@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { streams, TestServers } from './testing/test-cluster.ts';
@@ -131,6 +131,19 @@ describe('The write-ahead log on a volume of its own', () => {
     renameSync(`${mount}.away`, mount);
     expect((await one.seen('stopped')).position).toEqual(before.position);
   });
+});
+
+test('a log is known by what it is, when its volume has another path by now', async () => {
+  const [three] = (await servers.standbys(one, ['moved'], { walDir: join(volumeOf('moved'), 'moved') })) as [TestServer];
+  const folder = expectOnVolume(three);
+  await three.do({ kind: 'stop', mode: 'fast' });
+  await three.server.close();
+  const elsewhere = `${dirname(volume(three))}-elsewhere`;
+  symlinkSync(dirname(volume(three)), elsewhere);
+  const later = await servers.add('moved', { ...three.options, walDir: join(elsewhere, 'moved') });
+  await later.do({ kind: 'startStandby', upstream: one.upstreamOf(later) });
+  await streams(later);
+  expect(segmentsIn(folder)).not.toEqual([]);
 });
 
 test('a member that has its log with its data takes the volume up when it is cloned', async () => {

@@ -1,5 +1,5 @@
 import { readdir, readlink, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fail } from '#domain/errors.ts';
 import type { Layout } from './layout.ts';
 import { type OwnedFiles, syncFolder } from './owned-files.ts';
@@ -40,15 +40,16 @@ export class WalFolders {
   async sweep(): Promise<readonly string[]> {
     const { walVolume, dataDir, oldDataDir } = this.#layout;
     if (walVolume === undefined) return [];
-    const found = (await namesIn(walVolume)).filter((name) => FOLDER.test(name));
-    const used = (await Promise.all([dataDir, oldDataDir].map(target))).filter(
-      (path) => path !== undefined && dirname(path) === walVolume,
-    );
-    const isUsed = (name: string) => used.some((path) => path !== undefined && basename(path) === name);
-    const superfluous = found.filter((name) => !isUsed(name));
+    const used = await Promise.all([dataDir, oldDataDir].map((dir) => identityOf(join(dir, 'pg_wal'))));
+    const kept: string[] = [];
+    const superfluous: string[] = [];
+    for (const name of (await namesIn(walVolume)).filter((one) => FOLDER.test(one))) {
+      const identity = await identityOf(join(walVolume, name));
+      (identity !== undefined && used.includes(identity) ? kept : superfluous).push(name);
+    }
     for (const name of superfluous) await rm(join(walVolume, name), { recursive: true, force: true });
     if (superfluous.length > 0) await syncFolder(walVolume);
-    return found.filter(isUsed);
+    return kept;
   }
 }
 
@@ -67,6 +68,12 @@ async function namesIn(folder: string): Promise<readonly string[]> {
     if (error.code !== 'ENOENT') throw error;
     return [];
   });
+}
+
+/** Of what stands there, behind links: the volume may by now be mounted elsewhere, and the log of a data directory is lost but once. */
+async function identityOf(path: string): Promise<string | undefined> {
+  const { dev, ino } = await stat(path, { bigint: true }).catch(() => ({ dev: 0n, ino: 0n }));
+  return ino === 0n ? undefined : `${dev}:${ino}`;
 }
 
 async function target(dataDir: string): Promise<string | undefined> {
