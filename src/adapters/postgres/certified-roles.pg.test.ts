@@ -184,5 +184,5 @@ test('without an authority of proxies there are no lines', async () => {
     expect(lines()).toEqual([]);
   });
   expect(await login('bare', ofProxy)).toMatch(/^refused/);
-  expect((await n1.server.lookup('bare', 'postgres'))?.byCertificate).toBe(false);
+  await eventually(async () => expect((await n1.server.lookup('bare', 'postgres'))?.byCertificate).toBe(false));
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseLsn } from '#domain/lsn.ts';
@@ -180,10 +180,12 @@ describe('While tools run', () => {
   });
 });
 
+/** Of what runs here: other tests, beside this one, may show theirs. */
 function commandLines(): readonly string[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
     try {
+      if (!readlinkSync(`/proc/${pid}/cwd`).startsWith(servers.folder)) return [];
       return [readFileSync(`/proc/${pid}/cmdline`, 'latin1') + readFileSync(`/proc/${pid}/environ`, 'latin1')];
     } catch {
       return [];
