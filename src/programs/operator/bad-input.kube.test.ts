@@ -166,25 +166,3 @@ test(
   },
   CROWDED_MS,
 );
-
-test(
-  'an authority that is lost is asked for, and made anew with all that hangs on it when somebody does as he is told',
-  async () => {
-    const namespace = await bench.api.createNamespace();
-    const first = bench.startOperator(namespace);
-    await bench.client.create(CLUSTERS, namespace, cluster('main'));
-    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
-    await first.stop();
-    await bench.client.delete(SECRETS, namespace, 'main-authority');
-    bench.startOperator(namespace);
-    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Failed');
-    expect((await bench.conditionOf(namespace, 'main', 'Progressing'))?.message).toContain(
-      'delete main-member-tls and main-proxy-tls',
-    );
-    for (const name of ['main-member-tls', 'main-proxy-tls']) await bench.client.delete(SECRETS, namespace, name);
-    await until(async () => (await bench.client.get(SECRETS, namespace, 'main-proxy-tls')) !== undefined);
-    expect(await bench.client.get(SECRETS, namespace, 'main-authority')).toBeDefined();
-    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason !== 'Failed');
-  },
-  CROWDED_MS,
-);

@@ -88,26 +88,45 @@ test(
   CROWDED_MS,
 );
 
+/** A cluster whose authority is gone, and whose resource asks for it. */
+async function withoutAuthority() {
+  const namespace = await bench.api.createNamespace();
+  const first = bench.startOperator(namespace);
+  await bench.client.create(CLUSTERS, namespace, cluster('main'));
+  await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
+  await first.stop();
+  const [files, authority] = [await filesOf(namespace), await bench.client.get(SECRETS, namespace, 'main-authority')];
+  await bench.client.delete(SECRETS, namespace, 'main-authority');
+  bench.startOperator(namespace);
+  await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Failed');
+  const message = (await bench.conditionOf(namespace, 'main', 'Progressing'))?.message;
+  return { namespace, files, authority, message };
+}
+
 test(
   'a lost authority is not drawn anew: the resource says what to do, and what is there stays',
   async () => {
-    const namespace = await bench.api.createNamespace();
-    const first = bench.startOperator(namespace);
-    await bench.client.create(CLUSTERS, namespace, cluster('main'));
-    await until(async () => (await bench.replicasOf(namespace, 'main')) === 3);
-    await first.stop();
-    const before = await filesOf(namespace);
-    const kept = await bench.client.get(SECRETS, namespace, 'main-authority');
-    await bench.client.delete(SECRETS, namespace, 'main-authority');
-    bench.startOperator(namespace);
-    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Failed');
-    expect((await bench.conditionOf(namespace, 'main', 'Progressing'))?.message).toContain('main-authority is missing');
-    expect(await filesOf(namespace)).toEqual(before);
+    const { namespace, files, authority, message } = await withoutAuthority();
+    expect(message).toContain('main-authority is missing');
+    expect(await filesOf(namespace)).toEqual(files);
 
-    const { resourceVersion: _, uid: __, ...metadata } = kept?.metadata ?? { name: '' };
-    await bench.client.create(SECRETS, namespace, { ...kept, apiVersion: 'v1', kind: 'Secret', metadata });
+    const { resourceVersion: _, uid: __, ...metadata } = authority?.metadata ?? { name: '' };
+    await bench.client.create(SECRETS, namespace, { ...authority, apiVersion: 'v1', kind: 'Secret', metadata });
     await bench.client.patch(CLUSTERS, namespace, 'main', 'merge', { metadata: { annotations: { mended: 'yes' } } });
     await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason === 'Waiting');
+  },
+  CROWDED_MS,
+);
+
+test(
+  'it is made anew with all that hangs on it when somebody does as he is told',
+  async () => {
+    const { namespace, message } = await withoutAuthority();
+    expect(message).toContain('delete main-member-tls and main-proxy-tls');
+    for (const name of ['main-member-tls', 'main-proxy-tls']) await bench.client.delete(SECRETS, namespace, name);
+    await until(async () => (await bench.client.get(SECRETS, namespace, 'main-proxy-tls')) !== undefined);
+    expect(await bench.client.get(SECRETS, namespace, 'main-authority')).toBeDefined();
+    await until(async () => (await bench.conditionOf(namespace, 'main', 'Progressing'))?.reason !== 'Failed');
   },
   CROWDED_MS,
 );
