@@ -1,6 +1,6 @@
 import { type FaultRunOptions, faultUnderWrites } from '../test/support/fault-run.ts';
 import { FAULTS, type Fault } from '../test/support/faults.ts';
-import { Machines, STATEMENT_TIMEOUT_MS } from '../test/support/machines.ts';
+import { Machines, WATCHFUL } from '../test/support/machines.ts';
 import { networkFaults } from '../test/support/network-faults.ts';
 import { TestCluster } from '../test/support/test-cluster.ts';
 import { type Summary, summarize } from './summary.ts';
@@ -33,11 +33,10 @@ interface Arena {
 async function build(machines: boolean): Promise<Arena> {
   if (!machines) {
     const cluster = await TestCluster.start();
-    return { cluster, faults: FAULTS, options: {}, destroy: () => cluster.destroy() };
+    return { cluster, faults: FAULTS, options: { ...WATCHFUL, statementTimeoutMs: undefined }, destroy: () => cluster.destroy() };
   }
   const all = await Machines.start();
-  const options = { statementTimeoutMs: STATEMENT_TIMEOUT_MS };
-  return { cluster: all.cluster, faults: { ...FAULTS, ...networkFaults(all) }, options, destroy: () => all.destroy() };
+  return { cluster: all.cluster, faults: { ...FAULTS, ...networkFaults(all) }, options: WATCHFUL, destroy: () => all.destroy() };
 }
 
 /** Injects each fault again and again into one running cluster under writes. Returns the exit code: 1 when a run failed. */

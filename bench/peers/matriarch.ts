@@ -1,6 +1,6 @@
 import { faultUnderWrites } from '../../test/support/fault-run.ts';
 import { FAULTS, type Fault } from '../../test/support/faults.ts';
-import { Machines, STATEMENT_TIMEOUT_MS } from '../../test/support/machines.ts';
+import { Machines, WATCHFUL } from '../../test/support/machines.ts';
 import { networkFaults } from '../../test/support/network-faults.ts';
 import type { Contender } from './contender.ts';
 
@@ -12,7 +12,7 @@ export async function startMatriarch(): Promise<Contender> {
     async run(name) {
       const fault = faults[name];
       if (fault === undefined) throw new Error(`no fault ${name}`);
-      const { outageMs, errors } = await faultUnderWrites(machines.cluster, fault, { statementTimeoutMs: STATEMENT_TIMEOUT_MS });
+      const { outageMs, errors } = await faultUnderWrites(machines.cluster, fault, WATCHFUL);
       machines.cluster.startMissingAgents();
       await machines.cluster.healthy(60_000);
       // Whoever misses an acknowledged row has thrown by now.

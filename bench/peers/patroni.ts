@@ -9,7 +9,7 @@ import { findByWorkingDirectory } from '#adapters/process/processes.ts';
 import { EtcdCluster } from '#adapters/store/etcd/testing/etcd-cluster.ts';
 import { findPostgres } from '#programs/up/find-postgres.ts';
 import { chooseServerUser } from '#programs/up/server-user.ts';
-import { STATEMENT_TIMEOUT_MS } from '../../test/support/machines.ts';
+import { WATCHFUL } from '../../test/support/machines.ts';
 import { TestNetwork } from '../../test/support/network.ts';
 import { connectReadWrite, NumberedWriter, readUrl } from '../../test/support/numbered-writer.ts';
 import { signal } from '../../test/support/test-cluster.ts';
@@ -99,7 +99,7 @@ class PatroniCluster {
     this.#series += 1;
     const writers = Array.from(
       { length: WRITERS },
-      (_, index) => new NumberedWriter(this.#url, `s${this.#series}w${index}`, STATEMENT_TIMEOUT_MS),
+      (_, index) => new NumberedWriter(this.#url, `s${this.#series}w${index}`, WATCHFUL),
     );
     for (const writer of writers) writer.start();
     try {

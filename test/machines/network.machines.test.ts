@@ -28,7 +28,9 @@ async function isolate(fault: Fault) {
   const run = await underWrites(
     cluster,
     async (primary, writers) => {
-      pinned = new NumberedWriter(cluster.urlOf(primary), `pinned${performance.now()}`, STATEMENT_TIMEOUT_MS);
+      pinned = new NumberedWriter(cluster.urlOf(primary), `pinned${performance.now()}`, {
+        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      });
       pinned.start();
       await pinned.advance(20, 10_000);
       const old = pinned.acknowledged[0]?.server;

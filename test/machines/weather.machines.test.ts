@@ -51,8 +51,8 @@ describe('async', () => {
     const { cluster, network } = machines;
     const primary = await cluster.healthy();
     // A client on the wrong side of the cut, and one that finds whoever leads.
-    const left = new NumberedWriter(cluster.urlOf(primary), 'left', 1000);
-    const free = new NumberedWriter(cluster.urls.direct, 'free', 1000);
+    const left = new NumberedWriter(cluster.urlOf(primary), 'left', { statementTimeoutMs: 1000 });
+    const free = new NumberedWriter(cluster.urls.direct, 'free', { statementTimeoutMs: 1000 });
     for (const writer of [left, free]) writer.start();
     await Promise.all([left, free].map((writer) => writer.advance(50, 10_000)));
     network.cut(primary, machines.othersOf(primary));

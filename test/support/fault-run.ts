@@ -1,5 +1,5 @@
 import type { Fault } from './faults.ts';
-import { NumberedWriter, overlaps } from './numbered-writer.ts';
+import { NumberedWriter, overlaps, type WriterOptions } from './numbered-writer.ts';
 import type { TestCluster } from './test-cluster.ts';
 
 const WRITERS = 2;
@@ -15,11 +15,12 @@ export interface FaultRun {
   readonly errors: readonly string[];
 }
 
-export interface FaultRunOptions {
+/** Of a writer who leaves something of the machine to whoever repairs the cluster. */
+const PAUSE_MS = 5;
+
+export interface FaultRunOptions extends WriterOptions {
   /** How long rows may stay unacknowledged. Default 30 000. */
   readonly recoverMs?: number;
-  /** After how long the writers give a statement up that is not answered. Default 15 000. */
-  readonly statementTimeoutMs?: number;
   /** Who has to be in order before. Default all. */
   readonly members?: readonly string[];
   /** After the rows flow again, before the check. */
@@ -41,7 +42,7 @@ export async function underWrites(
   series += 1;
   const writers = Array.from(
     { length: WRITERS },
-    (_, index) => new NumberedWriter(cluster.urls.direct, `s${series}w${index}`, options.statementTimeoutMs),
+    (_, index) => new NumberedWriter(cluster.urls.direct, `s${series}w${index}`, { pauseMs: PAUSE_MS, ...options }),
   );
   for (const writer of writers) writer.start();
   try {

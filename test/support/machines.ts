@@ -4,10 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { EtcdCluster } from '#adapters/store/etcd/testing/etcd-cluster.ts';
 import type { DelayRelayOptions } from './delay-relay.ts';
 import { TestNetwork } from './network.ts';
+import type { WriterOptions } from './numbered-writer.ts';
 import { type Placement, signal, TestCluster, type TestClusterOptions } from './test-cluster.ts';
 
 /** As an application sets it that does not want to wait for a host that is gone (`tcp_user_timeout`, `statement_timeout`). */
 export const STATEMENT_TIMEOUT_MS = 1000;
+/** For a measurement. */
+export const WATCHFUL: WriterOptions = { statementTimeoutMs: STATEMENT_TIMEOUT_MS, pauseMs: 0, retryMs: 50 };
 
 const MEMBERS = ['n1', 'n2', 'n3'] as const;
 const STORE = 'etcd';

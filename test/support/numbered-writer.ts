@@ -4,7 +4,8 @@ import { Client, type ClientConfig } from 'pg';
 
 /** A host that answers nothing is given up after this, as a careful application would. */
 const CONNECT_TIMEOUT_MS = 500;
-const RETRY_MS = 50;
+/** Each try costs both sides a whole login. */
+const RETRY_MS = 150;
 /** A search ends after this, so that whoever is to stop notices. */
 const SEARCH_MS = 1000;
 
@@ -51,7 +52,7 @@ interface Found {
  * Connects to the first host that takes writes, asking all of them at once, each again and again by itself: one that does not answer
  * holds up no other. Undefined when none has taken writes in time.
  */
-export async function connectReadWrite(target: Target): Promise<Found | undefined> {
+export async function connectReadWrite(target: Target, retryMs = RETRY_MS): Promise<Found | undefined> {
   const deadline = performance.now() + SEARCH_MS;
   let found: Found | undefined;
   const search = async (host: string, port: number) => {
@@ -59,7 +60,7 @@ export async function connectReadWrite(target: Target): Promise<Found | undefine
       const client = await connectIfPrimary(target, host, port);
       if (client !== undefined && found === undefined) found = { client, server: `${host}:${port}` };
       else if (client !== undefined) client.end().catch(() => {});
-      else await sleep(RETRY_MS);
+      else await sleep(retryMs);
       if (found !== undefined) return;
     }
     // Not the first to end: the others may find one yet.
@@ -86,6 +87,15 @@ async function connectIfPrimary({ config }: Target, host: string, port: number):
   return undefined;
 }
 
+export interface WriterOptions {
+  /** A statement without an answer for this long is given up and its connection with it; its fate is unknown. Default 15 000. */
+  readonly statementTimeoutMs?: number | undefined;
+  /** Between two statements, for a machine that has other things to do. Default 0. */
+  readonly pauseMs?: number;
+  /** Between two looks for a primary at the same server; no outage is known better than this. Default 150. */
+  readonly retryMs?: number;
+}
+
 /**
  * An application that writes numbered rows through the cluster's URL, one after the other, and remembers every acknowledgement. A
  * commit that came with the warning "canceling wait for synchronous replication" is none: PostgreSQL says so.
@@ -103,16 +113,14 @@ export class NumberedWriter {
   #client: Client | undefined;
   readonly #statementTimeoutMs: number;
   readonly #pauseMs: number;
+  readonly #retryMs: number | undefined;
 
-  /**
-   * A statement without an answer for `statementTimeoutMs` is given up and its connection with it; its fate is unknown. `pauseMs`: between
-   * two statements, for a machine that has other things to do.
-   */
-  constructor(url: string, series: string, statementTimeoutMs = 15_000, pauseMs = 0) {
+  constructor(url: string, series: string, { statementTimeoutMs = 15_000, pauseMs = 0, retryMs }: WriterOptions = {}) {
     this.#target = readUrl(url);
     this.#series = series;
     this.#statementTimeoutMs = statementTimeoutMs;
     this.#pauseMs = pauseMs;
+    this.#retryMs = retryMs;
   }
 
   start(): void {
@@ -152,7 +160,7 @@ export class NumberedWriter {
     let server = '';
     while (!this.#stop) {
       if (this.#client === undefined) {
-        const found = await connectReadWrite(this.#target);
+        const found = await connectReadWrite(this.#target, this.#retryMs);
         if (found === undefined) continue;
         this.#client = found.client;
         server = found.server;

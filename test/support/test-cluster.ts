@@ -40,7 +40,7 @@ export interface TestClusterOptions {
   readonly prepare?: (paths: ReturnType<typeof clusterPaths>, description: ClusterDescription) => Promise<void>;
 }
 
-const POLL_MS = 20;
+const POLL_MS = 50;
 /** What an agent that is killed may leave running, writing into the data of its member. */
 const TOOLS = ['pg_basebackup', 'pg_rewind', 'initdb'];
 /** As `bin/matriarch` sets it: agents start in the time, and take the memory, that they take for people. */

@@ -16,7 +16,7 @@ import { choosePorts, type PortPair } from '#programs/up/ports.ts';
 import { chooseServerUser, type ServerUser } from '#programs/up/server-user.ts';
 import { signal } from './test-cluster.ts';
 
-const POLL_MS = 20;
+const POLL_MS = 50;
 
 /**
  * Members as they run on machines of their own, made by `matriarch machines` and started by `matriarch agent`. Here all of them are on

@@ -128,12 +128,12 @@ export class KubeCluster {
 
   /** A client of the proxies. */
   writer(series: string): NumberedWriter {
-    return new NumberedWriter(this.#proxyUrl, series, PROXIED_STATEMENT_MS, PAUSE_MS);
+    return new NumberedWriter(this.#proxyUrl, series, { statementTimeoutMs: PROXIED_STATEMENT_MS, pauseMs: PAUSE_MS });
   }
 
   /** A client of `NAME-primary`. Nobody tells it when its server is gone, so it gives up a statement as a careful application does. */
   directWriter(series: string): NumberedWriter {
-    return new NumberedWriter(this.#primaryUrl, series, DIRECT_STATEMENT_MS, PAUSE_MS);
+    return new NumberedWriter(this.#primaryUrl, series, { statementTimeoutMs: DIRECT_STATEMENT_MS, pauseMs: PAUSE_MS });
   }
 
   async query<Row extends object>(text: string): Promise<readonly Row[]> {
