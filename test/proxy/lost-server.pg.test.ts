@@ -1,4 +1,5 @@
 // A server connection that is lost, or a client that goes on, at the one moment that matters: the wire to the server is held for it.
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { readErrorFields } from '#wire/decode-backend.ts';
 import { parse, query, sync } from '#wire/encode-frontend.ts';
@@ -153,6 +154,21 @@ test('a session whose LISTEN went with its connection is ended, and does not wai
   (await wire.lineWith('LISTEN news')).cut();
   expect(readErrorFields(await client.next())?.get('C')).toBe('57P01');
   await expect(client.next()).rejects.toThrow('closed');
+});
+
+test('what a client sends while it is told that its session has ended is not done', async () => {
+  await start();
+  const client = await connect();
+  await ask(client, 'SELECT pg_advisory_lock(2)');
+  expect(await ask(client, 'BEGIN')).toMatchObject({ status: 'T' });
+  await ask(client, 'INSERT INTO rows VALUES (70)');
+  // Still inside of its transaction, for all that it knows.
+  client.socket.once('data', () => client.send(query('INSERT INTO rows VALUES (71)')));
+  const ended = once(client.socket, 'close');
+  await front.server.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '${login.user}'`);
+  await ended;
+  // The only connection: what was done before is seen.
+  expect(await ask(await connect(), 'SELECT n FROM rows WHERE n >= 70')).toMatchObject({ rows: [], errors: [] });
 });
 
 test.each(["PREPARE a AS SELECT 'prepared'", 'SELECT pg_advisory_lock(1)'])(

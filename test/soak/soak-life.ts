@@ -60,7 +60,13 @@ export async function live(client: SoakClient, signal: AbortSignal): Promise<voi
 async function arrive(client: SoakClient): Promise<void> {
   client.model.reconnect(new Map());
   await client.connect();
-  await state.learnDefaults(client);
+  try {
+    await state.learnDefaults(client);
+  } catch (error) {
+    // A session whose settings are not known yet can be judged by nothing.
+    client.disconnect();
+    throw error;
+  }
   client.model.reconnect(client.defaults);
   await state.readRows(client);
 }

@@ -72,6 +72,8 @@ export class ClientMessages {
 
   /** What the socket has read; `bytes` is good until this returns. */
   receive(bytes: Buffer, length: number): void {
+    // It belonged to what has ended with the session, such as a transaction, and must not be done outside of that.
+    if (this.#session.closed) return;
     this.#session.activeAt = performance.now();
     this.#session.home.stats.bytesFromClients += length;
     if (this.#heldBytes > 0) this.#hold(bytes, 0, length);
@@ -210,13 +212,10 @@ export class ClientMessages {
         break;
       }
       const read = this.#session.reads.begin(type, bytes, at, end);
-      if (read >= 0) {
-        at = read;
-        continue;
-      }
-      if (!this.#whole(bytes, at, at + size)) return this.#hold(bytes, at, end);
+      if (read >= 0) at = read;
+      else if (this.#whole(bytes, at, at + size)) at += size;
+      else return this.#hold(bytes, at, end);
       if (this.#session.closed) return;
-      at += size;
     }
     if (at < end) this.#tail.fill(bytes, at, end);
   }
