@@ -10,6 +10,7 @@ const MAX_RESIDENT_MB = 400;
 test.each([
   { title: 'undisturbed', faults: false, clients: 10 },
   { title: 'more clients than server connections', faults: false, clients: 40 },
+  { title: 'while servers, clients and messages go wrong', faults: true, clients: 20 },
 ])('$title', async ({ faults, clients }) => {
   const report = await runSoak({ through: THROUGH, seed: SEED, clients, seconds: 8, faults, maxResidentMb: MAX_RESIDENT_MB });
   expect(report.violations, `seed ${report.seed}`).toEqual([]);

@@ -8,7 +8,11 @@ import type { PlainServer } from '../support/plain-server.ts';
 import { RawClient } from '../support/raw-client.ts';
 import type { SoakWorld } from './soak-client.ts';
 
-const PAUSE_MS = 200;
+/** Mean time between two of them. */
+const PAUSE_MS = 25;
+const SILENT_MS = 200;
+/** The rest: lost servers, whose moment decides what they break. */
+const OTHERS_SHARE = 0.3;
 const HALF_OPEN = 20;
 
 interface Place {
@@ -67,7 +71,7 @@ const FAULTS: Readonly<Record<string, (place: Place) => Promise<void>>> = {
 export async function disturb(server: PlainServer, world: SoakWorld, random: Random, signal: AbortSignal): Promise<void> {
   const place: Place = { world, server, random, silent: [] };
   while (!signal.aborted) {
-    const name = random.pick(Object.keys(FAULTS));
+    const name = random.chance(OTHERS_SHARE) ? random.pick(Object.keys(FAULTS)) : 'terminated';
     await FAULTS[name]?.(place);
     world.counts.set(`fault: ${name}`, (world.counts.get(`fault: ${name}`) ?? 0) + 1);
     await sleep(random.below(2 * PAUSE_MS), undefined, { signal }).catch(() => {});
@@ -87,7 +91,7 @@ async function speak({ login }: SoakWorld, bytes: Buffer): Promise<void> {
   socket.on('error', () => {});
   socket.resume();
   socket.write(bytes);
-  await Promise.race([once(socket, 'close').catch(() => {}), sleep(PAUSE_MS)]);
+  await Promise.race([once(socket, 'close').catch(() => {}), sleep(SILENT_MS)]);
   socket.destroy();
 }
 
