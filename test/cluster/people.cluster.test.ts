@@ -113,6 +113,18 @@ describe('what people ask for', () => {
     expect(await cluster.epoch()).toBe(epoch);
   });
 
+  it('all are asked to end, and the store is gone: each ends, though nobody takes over', async () => {
+    await cluster.healthy();
+    const bringBack = await cluster.storeAway();
+    const ended = cluster.names.map((name) => cluster.agentEnd(name));
+    // Whether the lead was handed over is not what this is about.
+    const asked = cluster.names.map((name) => cluster.post(name, '/shutdown', { handOver: true }).catch(() => {}));
+    await Promise.all([...asked, ...ended]);
+    await bringBack();
+    cluster.startMissingAgents();
+    await cluster.healthy(60_000);
+  });
+
   it('while paused nobody takes over; after resume somebody does', async () => {
     const leader = await cluster.healthy();
     await cluster.post(leader, '/pause');

@@ -6,8 +6,8 @@ import { Agent as HttpAgent } from './node-http.ts';
 
 /** A connection in the making is given up after this: a lost first packet, sent again after a second, and a slow wire fit in. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** More at once are of no use to anybody; the oldest goes. */
-const MAX_CONNECTING = 4;
+/** Of its sockets; when more are in the making, the oldest of these goes, so that those that hang leave room. */
+const CONNECTING_SHARE = 0.5;
 
 type Done = ((error: Error | null, stream: Duplex) => void) | undefined;
 
@@ -17,10 +17,15 @@ type Done = ((error: Error | null, stream: Duplex) => void) | undefined;
  */
 class Connecting {
   readonly #sockets = new Set<Socket>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
 
   hand(socket: Socket, openEvent: 'connect' | 'secureConnect', done: Done): undefined {
     const [oldest] = this.#sockets;
-    if (this.#sockets.size >= MAX_CONNECTING) oldest?.destroy(new Error('others connect already'));
+    if (this.#sockets.size >= this.#most) oldest?.destroy(new Error('others connect already'));
     this.#sockets.add(socket);
     const timer = setTimeout(
       () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
@@ -48,8 +53,8 @@ class Connecting {
   }
 }
 
-export function lastingAgent(protocol: string, options: AgentOptions): Agent {
-  const connecting = new Connecting();
+export function lastingAgent(protocol: string, options: AgentOptions & { readonly maxSockets: number }): Agent {
+  const connecting = new Connecting(Math.ceil(options.maxSockets * CONNECTING_SHARE));
   const [agent, openEvent] =
     protocol === 'http:' ? ([new HttpAgent(options), 'connect'] as const) : ([new HttpsAgent(options), 'secureConnect'] as const);
   const connect = agent.createConnection.bind(agent);

@@ -8,7 +8,8 @@ import { toFailure } from './failures.ts';
 
 /** Connections at a time, without those of watches. */
 const MAX_SOCKETS = 16;
-const MAX_IDLE_SOCKETS = 2;
+/** As many as work at once in an operator: each new one is a handshake of both sides. */
+const MAX_IDLE_SOCKETS = 8;
 /** Beyond this an answer is not read on; lists are asked for in pages. */
 const MAX_ANSWER_BYTES = 64 << 20;
 /** The kubelet renews a token when a fifth of its life is left, which is ten minutes at the least. */

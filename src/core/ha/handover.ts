@@ -163,6 +163,18 @@ function waiting(turn: Turn, handover: Handover, record: LeaderRecord): void {
     if (due) tell(turn, handover);
     return;
   }
+  if (state.shutdown !== null) return endAlone(turn, handover);
   if (state.record !== null && now - state.record.freshAt > state.config.timings.fenceMs) return readRecord(turn);
   startReclaim(turn, `${handover.target} did not claim epoch ${handover.epoch} (the record is at ${record.epoch})`);
+}
+
+/**
+ * A member that is to end does not take its lead back: its server is stopped, the store may be out of its reach by now (a cluster that is
+ * deleted loses its rights there first), and whether the target still claims is the same as after a crash at this moment.
+ */
+function endAlone(turn: Turn, { command, target, epoch }: Handover): void {
+  const why = `${target} did not claim epoch ${epoch}`;
+  turn.say('switchover', `ends without a successor: ${why}`);
+  turn.answer(command.id, false, why);
+  turn.setLeader({ handover: null });
 }
