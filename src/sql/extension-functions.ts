@@ -24,6 +24,8 @@ export function extensionEffects(extension: string | null, name: string): number
   if (extension === 'autoinc') return EFFECT.sequences | EFFECT.writes;
   // Its connections stay with the backend; all else needs one, or closes its own.
   if (extension === 'dblink') return name.startsWith('dblink_connect') ? EFFECT.backend | EFFECT.writes : EFFECT.writes;
-  if (extension === null || !HARMLESS.has(extension)) return EFFECT.code | EFFECT.writes;
+  // Nobody can look into it, nor see what it keeps in variables of its own.
+  if (extension === null) return EFFECT.code | EFFECT.writes | EFFECT.backend;
+  if (!HARMLESS.has(extension)) return EFFECT.code | EFFECT.writes;
   return WRITERS.has(extension) ? EFFECT.writes : 0;
 }

@@ -95,6 +95,7 @@ const CLAUSES = [
   'else',
   'loop',
   'case',
+  'language',
 ] as const;
 
 export type Command = keyof typeof COMMANDS;

@@ -62,6 +62,19 @@ const TEXTS: readonly { readonly tokens: readonly string[]; readonly effects: nu
   { tokens: ['COPY', 't', 'FROM', 'STDIN'], effects: copies | writes },
   { tokens: ['UNLISTEN', '*'], effects: unlisten | writes },
   { tokens: ['DO', '$x$', 'anything', '$x$'], effects: code | ends | writes },
+  {
+    tokens: ['CREATE', 'FUNCTION', 'f', '(', ')', 'LANGUAGE', 'C', 'AS', "'l'"],
+    effects: temporary | catalog | writes | EFFECT.library,
+  },
+  {
+    tokens: ['CREATE', 'FUNCTION', 'f', '(', ')', 'AS', "'l'", 'LANGUAGE', "'c'"],
+    effects: temporary | catalog | writes | EFFECT.library,
+  },
+  {
+    tokens: ['CREATE', 'FUNCTION', 'f', '(', ')', 'AS', '$x$', 'SELECT 1', '$x$', 'LANGUAGE', 'sql'],
+    effects: temporary | catalog | writes,
+  },
+  { tokens: ['CREATE', 'VIEW', 'v', 'AS', 'SELECT', 'language'], effects: temporary | catalog | writes },
   { tokens: ['SELECT', 'nextval', '(', "'s'", ')'], effects: sequences | writes },
   { tokens: ['SELECT', '1', 'FROM', 't', 'FOR', 'NO', 'KEY', 'UPDATE'], effects: writes },
 ];

@@ -1,7 +1,7 @@
 import { ANY_EFFECT, EFFECT } from './effects.ts';
 import type { Hazards } from './hazards.ts';
 import { COMMAND_EFFECTS, type Command, isCommand, KEYWORD, KEYWORD_NAMES } from './keywords.ts';
-import { END, OPEN, QUOTED, SEMICOLON, WORD } from './lexer.ts';
+import { END, OPEN, QUOTED, SEMICOLON, STRING, WORD } from './lexer.ts';
 import { readDiscard, readReset, readSet, readUnlisten } from './session-commands.ts';
 import { TokenReader } from './token-reader.ts';
 
@@ -128,6 +128,7 @@ class StatementReader {
     let before = 0;
     while (lexer.kind !== END && lexer.kind !== SEMICOLON) {
       if (watched && tokens.keyword !== 0) this.#watch(command, before);
+      if (before === KEYWORD.language && command === KEYWORD.create) this.#language();
       before = tokens.keyword;
       tokens.advance();
     }
@@ -165,6 +166,14 @@ class StatementReader {
         if (command === KEYWORD.create && before === KEYWORD.begin) this.#body = true;
         return;
     }
+  }
+
+  /** Behind LANGUAGE. To check a function in C, the server loads its library, as LOAD does. */
+  #language(): void {
+    const tokens = this.#tokens;
+    const { kind } = tokens.lexer;
+    const name = kind === STRING ? tokens.literal() : kind === WORD || kind === QUOTED ? tokens.name() : '';
+    if (name.toLowerCase() === 'c') tokens.effects |= EFFECT.library;
   }
 
   #sessionCommand(command: number): void {

@@ -26,6 +26,8 @@ export class DatabaseWatch {
   generation = 0;
   #known = false;
   #stale = true;
+  /** Something was defined since the reading began that is under way. */
+  #changed = false;
   #epoch: string | null = null;
   #readAt = Number.NEGATIVE_INFINITY;
   #reading = false;
@@ -60,6 +62,7 @@ export class DatabaseWatch {
   /** A transaction that went through here defined something. */
   changed(): void {
     this.#stale = true;
+    this.#changed = true;
     this.generation += 1;
   }
 
@@ -68,7 +71,7 @@ export class DatabaseWatch {
     if (this.#known && !this.isDue(performance.now())) return done();
     this.#reading = true;
     this.#readAt = performance.now();
-    this.#stale = false;
+    this.#changed = false;
     let epoch: string | null = null;
     server.ask(HAZARD_EPOCH_QUERY, {
       onRow: (message) => {
@@ -95,14 +98,14 @@ export class DatabaseWatch {
         if (this.#known && epoch !== this.#epoch) this.generation += 1;
         this.#epoch = epoch;
         this.#known = true;
-        this.#finish(done, this.#stale);
+        this.#finish(done, false);
       },
     });
   }
 
-  #finish(done: () => void, stale: boolean): void {
+  #finish(done: () => void, failed: boolean): void {
     this.#reading = false;
-    this.#stale = stale;
+    this.#stale = failed || this.#changed;
     done();
   }
 
