@@ -2,6 +2,7 @@ import { type BodyFacts, readBody } from './body-facts.ts';
 import { BUILTIN_NAMES, BUILTIN_WRITES } from './builtin-names.ts';
 import { EFFECT } from './effects.ts';
 import { extensionEffects } from './extension-functions.ts';
+import { foreignEffects } from './foreign-languages.ts';
 import { createHazards, type Hazards, isForeign, type NameEffects } from './hazards.ts';
 
 /** A row of SESSION_HAZARDS_QUERY. */
@@ -115,7 +116,7 @@ function addFunction(graph: HazardGraph, row: HazardRow, reading: Hazards, setti
   const node = graph.node(name);
   node.effects |= EFFECT.unshared;
   if (language === 'c') node.effects |= extensionEffects(extension, name);
-  else if (language !== 'sql' && language !== 'plpgsql') node.effects |= EFFECT.code | EFFECT.writes;
+  else if (language !== 'sql' && language !== 'plpgsql') node.effects |= foreignEffects(language, body);
   else if (body !== null) {
     const facts = readBody(body, language === 'plpgsql', reading);
     addSettings(settings, facts);

@@ -74,6 +74,8 @@ const TEXTS: readonly { readonly tokens: readonly string[]; readonly effects: nu
     tokens: ['CREATE', 'FUNCTION', 'f', '(', ')', 'AS', '$x$', 'SELECT 1', '$x$', 'LANGUAGE', 'sql'],
     effects: temporary | catalog | writes,
   },
+  { tokens: ['DO', 'LANGUAGE', 'plpgsql', '$x$', 'anything', '$x$'], effects: code | ends | writes },
+  { tokens: ['DO', '$x$', 'anything', '$x$', 'LANGUAGE', 'plperl'], effects: code | ends | writes | backend },
   { tokens: ['CREATE', 'VIEW', 'v', 'AS', 'SELECT', 'language'], effects: temporary | catalog | writes },
   { tokens: ['SELECT', 'nextval', '(', "'s'", ')'], effects: sequences | writes },
   { tokens: ['SELECT', '1', 'FROM', 't', 'FOR', 'NO', 'KEY', 'UPDATE'], effects: writes },

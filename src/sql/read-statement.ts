@@ -45,7 +45,7 @@ function flags(...commands: readonly Command[]): Uint8Array {
 /** Commands that are read further than their first word. */
 const SESSION = flags('set', 'reset', 'discard', 'prepare', 'execute', 'deallocate', 'unlisten');
 /** Commands in which a keyword further on matters. */
-const WATCHED = flags('create', 'explain', 'declare', 'copy', 'commit', 'end', 'rollback', 'abort');
+const WATCHED = flags('create', 'do', 'explain', 'declare', 'copy', 'commit', 'end', 'rollback', 'abort');
 /** Commands that fire no event trigger. */
 const WITHOUT_EVENTS = flags(
   ...(['select', 'insert', 'update', 'delete', 'merge', 'values', 'table', 'with', 'show', 'explain'] as const),
@@ -128,7 +128,7 @@ class StatementReader {
     let before = 0;
     while (lexer.kind !== END && lexer.kind !== SEMICOLON) {
       if (watched && tokens.keyword !== 0) this.#watch(command, before);
-      if (before === KEYWORD.language && command === KEYWORD.create) this.#language();
+      if (before === KEYWORD.language && (command === KEYWORD.create || command === KEYWORD.do)) this.#language(command);
       before = tokens.keyword;
       tokens.advance();
     }
@@ -168,12 +168,14 @@ class StatementReader {
     }
   }
 
-  /** Behind LANGUAGE. To check a function in C, the server loads its library, as LOAD does. */
-  #language(): void {
+  /** Behind LANGUAGE. To check a function in C, the server loads its library, as LOAD does; a block may keep something to itself. */
+  #language(command: number): void {
     const tokens = this.#tokens;
     const { kind } = tokens.lexer;
     const name = kind === STRING ? tokens.literal() : kind === WORD || kind === QUOTED ? tokens.name() : '';
-    if (name.toLowerCase() === 'c') tokens.effects |= EFFECT.library;
+    const language = name.toLowerCase();
+    if (command === KEYWORD.create && language === 'c') tokens.effects |= EFFECT.library;
+    if (command === KEYWORD.do && language !== 'plpgsql') tokens.effects |= EFFECT.backend;
   }
 
   #sessionCommand(command: number): void {

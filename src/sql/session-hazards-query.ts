@@ -81,7 +81,7 @@ WITH trees AS MATERIALIZED (${TREES}),
 refs AS MATERIALIZED (SELECT DISTINCT t.kind, t.name, m[1] AS what, m[2]::pg_catalog.oid AS ref FROM trees t,
   pg_catalog.regexp_matches(t.tree, ':(funcid|opfuncid|aggfnoid|winfnoid|opno|relid|resulttype) (\\d+)', 'g') m)
 SELECT 'function' AS kind, f.proname::pg_catalog.text AS name, NULL::pg_catalog.text AS used, l.lanname::pg_catalog.text AS language, e.extname::pg_catalog.text AS extension,
-  CASE WHEN l.lanname ${EQ} ANY (ARRAY['sql', 'plpgsql']::pg_catalog.name[]) THEN f.prosrc END AS body
+  CASE WHEN l.lanname ${EQ} ANY (ARRAY['sql', 'plpgsql', 'plpython3u', 'plperl', 'plperlu', 'pltcl', 'pltclu']::pg_catalog.name[]) THEN f.prosrc END AS body
   FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_language l ON l.oid ${EQ} f.prolang
   LEFT JOIN pg_catalog.pg_depend d ON d.classid ${EQ} 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid AND d.objid ${EQ} f.oid AND d.deptype ${EQ} 'e'::pg_catalog."char"
   LEFT JOIN pg_catalog.pg_extension e ON e.oid ${EQ} d.refobjid
