@@ -74,20 +74,29 @@ const PINS: Partial<Record<PinReason, Pin>> = {
   },
 };
 
-test.each(Object.entries(PINS))('%s', async (reason, { begin, end, ...parameters }) => {
-  await withTwo(parameters, async (a, b, proxy) => {
-    expect((await ask(a, begin)).errors).toEqual([]);
-    // Its answer comes behind what the proxy has asked.
-    await ask(a, 'SELECT 1');
-    expect(pinned(proxy)).toEqual([reason]);
-    const waiting = value(b, 'SELECT 1');
-    if (end === null) a.destroy();
-    else await ask(a, end);
-    expect(await waiting).toBe('1');
-    expect(pinned(proxy)).toEqual([]);
-    if (end !== null) expect(await value(a, 'SELECT 2')).toBe('2');
-  });
-});
+const IN_C = `CREATE FUNCTION f(text) RETURNS text LANGUAGE c STRICT AS '$libdir/fuzzystrmatch', 'soundex'`;
+const PINS_IN_C: Partial<Record<PinReason, Pin>> = {
+  library: { begin: IN_C, end: null, user: 'super' },
+  backend: { begin: "SELECT f('x')", end: null, setup: `RESET ROLE; ${IN_C}` },
+};
+
+test.each([...Object.entries(PINS), ...Object.entries(PINS_IN_C)])(
+  '%s: $begin',
+  async (reason, { begin, end, ...parameters }) => {
+    await withTwo(parameters, async (a, b, proxy) => {
+      expect((await ask(a, begin)).errors).toEqual([]);
+      // Its answer comes behind what the proxy has asked.
+      await ask(a, 'SELECT 1');
+      expect(pinned(proxy)).toEqual([reason]);
+      const waiting = value(b, 'SELECT 1');
+      if (end === null) a.destroy();
+      else await ask(a, end);
+      expect(await waiting).toBe('1');
+      expect(pinned(proxy)).toEqual([]);
+      if (end !== null) expect(await value(a, 'SELECT 2')).toBe('2');
+    });
+  },
+);
 
 test('a client that leaves while it is pinned leaves nothing', async () => {
   await withTwo({}, async (a, b, proxy) => {
