@@ -100,7 +100,8 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          retry,
+          // What a Kubernetes refuses for a moment, too.
+          retry: { count: 1, condition: /in vain|timed out|rows acknowledged|Command failed/ },
           include: ['test/kubernetes/**/*.node.test.ts'],
           exclude,
           testTimeout: 300_000,
