@@ -6,8 +6,9 @@ import { Agent as HttpAgent } from './node-http.ts';
 
 /** A connection in the making is given up after this: a lost first packet, sent again after a second, and a slow wire fit in. */
 const CONNECT_TIMEOUT_MS = 5000;
-/** Of its sockets; when more are in the making, the oldest of these goes, so that those that hang leave room. */
-const CONNECTING_SHARE = 0.5;
+/** Of its sockets; when more are in the making, the oldest of these goes if it hangs, so that there is room for others. */
+const CONNECTING_SHARE = 0.25;
+const HANGS_AFTER_MS = 1000;
 
 type Done = ((error: Error | null, stream: Duplex) => void) | undefined;
 
@@ -16,7 +17,8 @@ type Done = ((error: Error | null, stream: Duplex) => void) | undefined;
  * call finds the handshake done. With Node's own agents it would be begun, and given up, every time.
  */
 class Connecting {
-  readonly #sockets = new Set<Socket>();
+  /** When each was begun, oldest first. */
+  readonly #sockets = new Map<Socket, number>();
   readonly #most: number;
 
   constructor(most: number) {
@@ -24,9 +26,8 @@ class Connecting {
   }
 
   hand(socket: Socket, openEvent: 'connect' | 'secureConnect', done: Done): undefined {
-    const [oldest] = this.#sockets;
-    if (this.#sockets.size >= this.#most) oldest?.destroy(new Error('others connect already'));
-    this.#sockets.add(socket);
+    this.#makeRoom();
+    this.#sockets.set(socket, performance.now());
     const timer = setTimeout(
       () => socket.destroy(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
       CONNECT_TIMEOUT_MS,
@@ -48,8 +49,15 @@ class Connecting {
     });
   }
 
+  #makeRoom(): void {
+    const [oldest] = this.#sockets;
+    if (oldest === undefined || this.#sockets.size < this.#most) return;
+    const [socket, begunAt] = oldest;
+    if (performance.now() - begunAt > HANGS_AFTER_MS) socket.destroy(new Error('others connect already'));
+  }
+
   close(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
   }
 }
 
