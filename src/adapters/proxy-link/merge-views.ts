@@ -42,18 +42,14 @@ export function mergeViews(before: Merged, heard: readonly Heard[]): Merged {
   const same = leader !== null && leader === before.leader && timeline === before.timeline;
   const own = heard.find(({ view }) => view.member === leader);
   const servers = serversOf(before, speaking);
-  const merged = {
-    view: {
-      epoch: same ? before.view.epoch : epoch,
-      primary: primaryOf(before, same, epoch, leader, own, servers, speaking),
-      holding: isHolding(before, same, own),
-      servers,
-    },
-    epoch,
-    leader,
-    timeline,
+  const view = {
+    epoch: same ? before.view.epoch : epoch,
+    primary: primaryOf(before, same, epoch, leader, own, servers, speaking),
+    holding: isHolding(before, same, own),
+    servers,
   };
-  return isEqual(merged, before) ? before : merged;
+  // A re-claim changes the epoch of the record alone: who looks at the view hears of nothing.
+  return { view: isEqual(view, before.view) ? before.view : view, epoch, leader, timeline };
 }
 
 function newestOf(speaking: readonly Heard[]): AgentView | undefined {
@@ -109,6 +105,6 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function isEqual(a: Merged, b: Merged): boolean {
+function isEqual(a: TopologyView, b: TopologyView): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
