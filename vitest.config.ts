@@ -100,8 +100,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          // What a Kubernetes refuses for a moment, too.
-          retry: { count: 1, condition: /in vain|timed out|rows acknowledged|Command failed/ },
+          retry,
           include: ['test/kubernetes/**/*.node.test.ts'],
           exclude,
           testTimeout: 300_000,

@@ -80,23 +80,20 @@ const PINS_IN_C: Partial<Record<PinReason, Pin>> = {
   backend: { begin: "SELECT f('x')", end: null, setup: `RESET ROLE; ${IN_C}` },
 };
 
-test.each([...Object.entries(PINS), ...Object.entries(PINS_IN_C)])(
-  '%s: $begin',
-  async (reason, { begin, end, ...parameters }) => {
-    await withTwo(parameters, async (a, b, proxy) => {
-      expect((await ask(a, begin)).errors).toEqual([]);
-      // Its answer comes behind what the proxy has asked.
-      await ask(a, 'SELECT 1');
-      expect(pinned(proxy)).toEqual([reason]);
-      const waiting = value(b, 'SELECT 1');
-      if (end === null) a.destroy();
-      else await ask(a, end);
-      expect(await waiting).toBe('1');
-      expect(pinned(proxy)).toEqual([]);
-      if (end !== null) expect(await value(a, 'SELECT 2')).toBe('2');
-    });
-  },
-);
+test.each([...Object.entries(PINS), ...Object.entries(PINS_IN_C)])('%s (%#)', async (reason, { begin, end, ...parameters }) => {
+  await withTwo(parameters, async (a, b, proxy) => {
+    expect((await ask(a, begin)).errors).toEqual([]);
+    // Its answer comes behind what the proxy has asked.
+    await ask(a, 'SELECT 1');
+    expect(pinned(proxy)).toEqual([reason]);
+    const waiting = value(b, 'SELECT 1');
+    if (end === null) a.destroy();
+    else await ask(a, end);
+    expect(await waiting).toBe('1');
+    expect(pinned(proxy)).toEqual([]);
+    if (end !== null) expect(await value(a, 'SELECT 2')).toBe('2');
+  });
+});
 
 test('a client that leaves while it is pinned leaves nothing', async () => {
   await withTwo({}, async (a, b, proxy) => {
