@@ -28,7 +28,7 @@ const quietPreferred = (seed: number): WorldOptions => quietWorld(seed, 'preferr
 
 /** Every rule of the core, switched off. The compiler asks for each. */
 const RULE_HUNTS: Readonly<Record<RuleName, Hunt>> = {
-  epochBelowAtClaim: { caughtAs: ['H1'], world: stormyWorld },
+  epochBelowAtClaim: { caughtAs: ['H1'], world: optionsOf },
   ownPromiseAtClaim: { caughtAs: ['H10', 'H12'], world: stormyWorld },
   judgedVersion: { caughtAs: ['H2', 'H8'], world: quietPreferred, scenario: degradedDuringClaim },
   confirmedBeforeRecord: { caughtAs: ['H4', 'H2'], world: stormyWorld },

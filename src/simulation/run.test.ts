@@ -5,6 +5,7 @@ import { Run } from './run.ts';
 import { abandonedElections } from './scenarios/abandoned-elections.ts';
 import { answerLost } from './scenarios/answer-lost.ts';
 import { degradedDuringClaim } from './scenarios/degraded-during-claim.ts';
+import { frozenWithoutProof } from './scenarios/frozen-without-proof.ts';
 import { recoveredAndAlone } from './scenarios/recovered-and-alone.ts';
 import { restartedAndBehind } from './scenarios/restarted-and-behind.ts';
 import { quietWorld } from './scenarios/scenario.ts';
@@ -41,6 +42,12 @@ describe('the rules hold in simulated worlds', { timeout: 120_000 }, () => {
     ['recovered and alone', recoveredAndAlone, 'required'],
   ] as const)('no invariant is violated in the scenario: %s', (_, scenario, durability) => {
     for (let seed = 1; seed <= 10; seed++) expect(new Run(quietWorld(seed, durability)).byScript(scenario).violation).toBeNull();
+  });
+
+  test('no invariant is violated in the scenario: frozen without proof', () => {
+    const { config, ...world } = quietWorld(1);
+    const timings = { ...config.timings, leaseMs: 20_000 };
+    expect(new Run({ ...world, config: { ...config, timings } }).byScript(frozenWithoutProof).violation).toBeNull();
   });
 });
 

@@ -1,6 +1,6 @@
 import type { RoleFacts } from '#domain/ports/roles.ts';
 import { accessRules, identityMap, isExpressible } from './access-file.ts';
-import { awaitGeneration, isOpen } from './reload.ts';
+import { isOpen, reload } from './reload.ts';
 import type { RoleReader } from './role-reader.ts';
 import type { JobContext, ServerContext } from './server-context.ts';
 
@@ -51,16 +51,12 @@ export class CertifiedRoles {
 
   /** Ends when the server has read the files. */
   async apply(context: JobContext): Promise<void> {
-    const { files, layout, memory, postmaster, role } = context;
+    const { files, layout, memory, role } = context;
     const names = this.#names;
     memory.certified = names;
-    const mapped = await files.writeIfChanged(layout.identFile, identityMap(memory));
-    const rules = accessRules(memory, await isOpen(context));
-    const ruled = await files.writeIfChanged(layout.accessFile, rules);
-    await role.read();
-    const generation = mapped || ruled ? await role.write({}) : role.generation;
-    postmaster.signal('SIGHUP');
-    await awaitGeneration(context, generation, 'the server reads pg_ident.conf again');
+    await files.writeIfChanged(layout.identFile, identityMap(memory));
+    await files.writeIfChanged(layout.accessFile, accessRules(memory, await isOpen(context)));
+    await reload(context, await role.write({}));
     memory.byCertificate = new Set(names);
   }
 

@@ -117,6 +117,13 @@ export class Postmaster {
     return pid !== undefined && kill(pid, signal);
   }
 
+  /** Whether it takes connections by now, as its pid file says: asking costs no process, as a connection would. */
+  isReady(): boolean {
+    const lines = readOrUndefined(`${this.#layout.dataDir}/postmaster.pid`)?.split('\n');
+    // src/include/utils/pidfile.h: LOCK_FILE_LINE_PM_STATUS, PM_STATUS_READY.
+    return Number(lines?.[0]) === this.pid() && lines?.[7]?.trim() === 'ready';
+  }
+
   /** A stopped process (SIGSTOP, a debugger) accepts connections in the kernel and never answers. */
   isFrozen(): boolean {
     const pid = this.pid();

@@ -22,7 +22,6 @@ export class RoleFile {
   readonly #files: OwnedFiles;
   readonly #path: string;
   #current: RoleSettings | undefined;
-  #generation = '';
 
   constructor(files: OwnedFiles, path: string) {
     this.#files = files;
@@ -33,7 +32,6 @@ export class RoleFile {
   async read(): Promise<RoleSettings> {
     if (this.#current !== undefined) return this.#current;
     const settings = parseSettings((await readIfThere(this.#path)) ?? '');
-    this.#generation = settings[GENERATION] ?? '';
     this.#current = {
       sync: parseSync(settings.synchronous_standby_names ?? formatSync(NOBODY)) ?? NOBODY,
       conninfo: settings.primary_conninfo ?? DETACHED.conninfo,
@@ -41,11 +39,6 @@ export class RoleFile {
       clusterName: settings.cluster_name ?? DETACHED.clusterName,
     };
     return this.#current;
-  }
-
-  /** Of the file as it stands. */
-  get generation(): string {
-    return this.#generation;
   }
 
   /** Returns the new generation. Nothing is in force before a reload shows it. */
@@ -66,7 +59,6 @@ export class RoleFile {
       })}`,
     );
     this.#current = next;
-    this.#generation = generation;
     return generation;
   }
 }

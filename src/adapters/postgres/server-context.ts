@@ -41,7 +41,7 @@ export interface ServerMemory {
   readonly socketUsers: readonly string[];
   /** The parameters of the cluster as they were last given. */
   parameters: Readonly<Record<string, string>>;
-  /** The value of `synchronous_standby_names` that every process was seen to follow. Undefined after a start and after adoption. */
+  /** The value of `synchronous_standby_names` that every process is known to follow. Undefined after adoption. */
   syncInForce: string | undefined;
   /** The end of the valid WAL when the server was started: it does not tell itself before it has replayed as far. */
   startedAt: Position | undefined;

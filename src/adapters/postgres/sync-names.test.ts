@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { formatSync, isMemberSlot, NOBODY, parseSync, slotName } from './sync-names.ts';
+import { formatSync, isMemberSlot, NOBODY, parseSync, slotName, waitsFromTheStart } from './sync-names.ts';
 
 const name = fc.string({ minLength: 1, maxLength: 20 });
 
@@ -35,4 +35,11 @@ test('slots of incarnations are legal and told from others', () => {
     }),
   );
   expect(isMemberSlot('pg_basebackup_123')).toBe(false);
+});
+
+test('from which release on commits wait from the first moment of a server', () => {
+  const waiting = [130_021, 140_018, 150_013, 150_018, 160_009, 170_005, 180_000, 180_002];
+  const not = [120_022, 130_020, 140_017, 150_012, 160_008, 170_004];
+  expect(waiting.filter((version) => !waitsFromTheStart(version))).toEqual([]);
+  expect(not.filter(waitsFromTheStart)).toEqual([]);
 });

@@ -6,6 +6,15 @@ import type { SyncSetting } from '#domain/leader-record.ts';
  */
 export const NOBODY: SyncSetting = { sync: ['matriarch_none'], k: 1 };
 
+/** By major version, the minor one in which commits wait from the first moment on (release notes of 2025-05-08); all later ones do. */
+const WAITS_FROM: Readonly<Record<number, number>> = { 13: 21, 14: 18, 15: 13, 16: 9, 17: 5 };
+
+/** Whether no commit of a server of this version (`server_version_num`) overtakes the first reading of the names at its start. */
+export function waitsFromTheStart(version: number): boolean {
+  const major = Math.floor(version / 10_000);
+  return major > 17 || version % 10_000 >= (WAITS_FROM[major] ?? Number.POSITIVE_INFINITY);
+}
+
 /** The value of `synchronous_standby_names`. Names are quoted; they are compared without regard to case (manual, section 20.6.2). */
 export function formatSync(setting: SyncSetting): string {
   if (setting.k === 0) return '';

@@ -1,5 +1,5 @@
 import { readIfThere } from './owned-files.ts';
-import { awaitGeneration } from './reload.ts';
+import { reload } from './reload.ts';
 import type { ServerContext } from './server-context.ts';
 
 /** The certificates as the server's user may read them. Returns whether anything changed. */
@@ -16,10 +16,7 @@ export async function writeTls({ files, layout, memory: { tls } }: ServerContext
   return changed;
 }
 
-/**
- * Ends when every new connection is made with the files as they are now. The postmaster reads its certificates at the end of a reload,
- * before it takes the next connection, so one that shows the new generation proves it.
- */
+/** Ends when every new connection is made with the files as they are now. */
 export async function useTls(context: ServerContext & { readonly signal: AbortSignal }): Promise<void> {
   const { layout, postmaster, role } = context;
   // Before the first start there is nothing to renew.
@@ -28,7 +25,5 @@ export async function useTls(context: ServerContext & { readonly signal: AbortSi
   if (postmaster.pid() === undefined) return;
   // An agent that ended between the writing and the reload may have left files that the server has not read yet.
   if (!changed) return void postmaster.signal('SIGHUP');
-  const generation = await role.write({});
-  postmaster.signal('SIGHUP');
-  await awaitGeneration(context, generation, 'the server reads its certificates again');
+  await reload(context, await role.write({}));
 }

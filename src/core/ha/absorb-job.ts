@@ -203,6 +203,7 @@ function failed(turn: Turn, job: ServerJob, result: Failed): void {
       return failedToStart(turn, job);
     case 'gate':
       if (leader?.handover !== null) cancelHandover(turn, result.why, false);
+      else if (leader.fenced && !job.open) turn.setLeader({ cutFailed: true });
       return;
     case 'slots':
       if (leader !== null) turn.setLeader({ slots: null });

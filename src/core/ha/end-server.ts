@@ -9,6 +9,6 @@ export function hasLeft(leader: Leader): boolean {
 /** Ends the server of a leader with all its backends; then it is decided who goes on. */
 export function endServer(turn: Turn, mode: 'fast' | 'kill' = 'kill'): void {
   turn.setPhase('ended');
-  turn.setLeader({ cleaned: false, running: null, slots: null, gateAt: null, confirm: null, fenced: false });
+  turn.setLeader({ cleaned: false, running: null, slots: null, gateAt: null, confirm: null, fenced: false, cutFailed: false });
   turn.run({ kind: 'stop', mode });
 }

@@ -143,11 +143,13 @@ function selfFence(turn: Turn, leader: Leader, record: LeaderRecord): boolean {
     endServer(turn);
     return true;
   }
-  const admits = (leader.phase === 'serving' || leader.phase === 'handover') && !leader.fenced;
-  if (now > proof.serveUntil && admits && state.job === null) {
+  const serves = leader.phase === 'serving' || leader.phase === 'handover';
+  const admits = serves && !leader.fenced;
+  const cutAgain = serves && leader.cutFailed && now >= state.jobRetryAt;
+  if (now > proof.serveUntil && (admits || cutAgain) && state.job === null) {
     if (leader.phase === 'handover') cancelHandover(turn, 'the leader has no proof any more', false);
     turn.say('fence', 'no proof of leadership within the fence: clients are cut');
-    turn.setLeader({ fenced: true });
+    turn.setLeader({ fenced: true, cutFailed: false });
     turn.run({ kind: 'gate', open: false, cut: true });
   } else if (now > proof.serveUntil + state.config.timings.fenceMs && admits) {
     turn.say('fence', `clients cannot be cut while ${state.job?.job.kind ?? 'something'} runs: the server is ended`);
@@ -157,7 +159,7 @@ function selfFence(turn: Turn, leader: Leader, record: LeaderRecord): boolean {
     return true;
   } else if (leader.fenced && now < proof.serveUntil && state.job === null) {
     turn.say('fence', 'proof of leadership is back: the gate is passed again');
-    turn.setLeader({ fenced: false, phase: 'gating', phaseAt: now });
+    turn.setLeader({ fenced: false, cutFailed: false, phase: 'gating', phaseAt: now });
   }
   return false;
 }

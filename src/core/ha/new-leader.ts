@@ -21,6 +21,7 @@ export function newLeader(epoch: number, phase: Leader['phase'], now: number): L
     announced: false,
     renewedAt: -Infinity,
     fenced: false,
+    cutFailed: false,
     failedStarts: 0,
     restartAt: -Infinity,
     restarting: null,

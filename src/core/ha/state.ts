@@ -135,7 +135,10 @@ export interface Leader {
   /** The last heartbeat named a server to follow. */
   readonly announced: boolean;
   readonly renewedAt: number;
+  /** Its clients are cut, or being cut, until there is proof again. */
   readonly fenced: boolean;
+  /** Its server did not answer to that: it is asked again. */
+  readonly cutFailed: boolean;
   /** Failed starts in place in a row, and when the next may be tried. */
   readonly failedStarts: number;
   readonly restartAt: number;

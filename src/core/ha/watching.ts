@@ -28,6 +28,7 @@ function intervalMs(turn: Turn): number {
     if (moving) return URGENT_MS;
     return short || role.shortSince !== null ? ALERT_MS : CALM_MS;
   }
-  if (state.server?.state === 'stuck') return ALERT_MS;
+  // That it streams is waited for: by its leader, which takes it into S, and by people.
+  if (state.server?.state === 'stuck' || (state.server?.state === 'standby' && !state.server.streaming)) return ALERT_MS;
   return now - state.heartbeatAt > 2.5 * state.config.timings.heartbeatMs ? ALERT_MS : CALM_MS;
 }

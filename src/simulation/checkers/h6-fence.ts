@@ -26,6 +26,8 @@ export class FencedInTime implements Checker {
   readonly invariant = 'H6';
   readonly #evidence = new Map<MemberName, Evidence>();
   readonly #since = new Map<string, number>();
+  /** Timelines that a forced failover claimed: a re-claim goes on with one, and names another cause. */
+  readonly #forced = new Set<number>();
 
   happened(happening: Happening, _world: World): Complaint {
     switch (happening.kind) {
@@ -38,6 +40,7 @@ export class FencedInTime implements Checker {
         return null;
       }
       case 'recorded': {
+        if (happening.after.cause === 'forced') this.#forced.add(happening.after.timeline);
         const evidence = this.#of(happening.by);
         evidence.record = happening.after;
         evidence.shown = Math.max(evidence.shown, happening.sentAt);
@@ -98,7 +101,7 @@ export class FencedInTime implements Checker {
     }
     const record = world.store.leader.value;
     // A person who forces a failover takes it upon himself that the old leader may still serve for a lease.
-    const byLease = record?.k === 0 && record.cause !== 'forced' && world.config.durability === 'async';
+    const byLease = record?.k === 0 && !this.#forced.has(record.timeline) && world.config.durability === 'async';
     if (this.#lasts(world, 'two', byLease && admitting > 1) > TWO_SLACK_MS)
       return 'two members admit clients in asynchronous mode';
     return null;

@@ -2,7 +2,7 @@ import { kill } from '#adapters/process/processes.ts';
 import { comparePositions, type Position } from '#domain/position.ts';
 import type { JobResult, Upstream } from '#domain/server.ts';
 import { giveUp } from '../job-error.ts';
-import { look } from '../live-query.ts';
+import { type Look, look } from '../live-query.ts';
 import { whereaboutsOf } from '../live-view.ts';
 import { reload, undoAlterSystem } from '../reload.ts';
 import type { JobContext } from '../server-context.ts';
@@ -23,7 +23,7 @@ export async function follow(context: JobContext, upstream: Upstream): Promise<J
   const moved = before.conninfo !== next.conninfo;
   const found = await look(context.work, ANSWER_TIMEOUT_MS);
   if (!found.inRecovery) giveUp('failed', 'it is a primary');
-  if (moved && (await tookAnotherPath(context, found.histories))) {
+  if (moved && (await tookAnotherPath(context, found))) {
     await stopServer(context, 'fast');
     return startStandby(context, upstream);
   }
@@ -39,10 +39,9 @@ export async function follow(context: JobContext, upstream: Upstream): Promise<J
  * A running recovery that has read the history of a leader whose WAL it never got has made that its target, and would refuse every
  * later leader that is no child of it; only a start makes it forget. Placeholders are no targets.
  */
-export async function tookAnotherPath(context: JobContext, histories: readonly number[]): Promise<boolean> {
-  const found = await look(context.work, ANSWER_TIMEOUT_MS);
+export async function tookAnotherPath(context: JobContext, found: Look): Promise<boolean> {
   const { position } = await whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
-  for (const timeline of histories) {
+  for (const timeline of found.histories) {
     if (timeline <= position.timeline) continue;
     if ((await context.histories.lineage(timeline, context.work, ANSWER_TIMEOUT_MS)) !== undefined) return true;
   }

@@ -32,9 +32,12 @@ const GAP_LIMIT = 10_000;
  */
 export async function promote(context: JobContext, timeline: Timeline): Promise<JobResult> {
   if (context.postmaster.pid() === undefined) await startStandby(context, null);
-  if (!(await look(context.work, ANSWER_TIMEOUT_MS)).inRecovery) return finish(context, timeline);
-  if (walreceivers(context).length > 0 || (await context.role.read()).conninfo !== '') await detach(context);
-  const found = await look(context.work, ANSWER_TIMEOUT_MS);
+  let found = await look(context.work, ANSWER_TIMEOUT_MS);
+  if (!found.inRecovery) return finish(context, timeline);
+  if (walreceivers(context).length > 0 || (await context.role.read()).conninfo !== '') {
+    await detach(context);
+    found = await look(context.work, ANSWER_TIMEOUT_MS);
+  }
   const { position, lineage } = await whereaboutsOf(found, context, context.work, ANSWER_TIMEOUT_MS);
   if (position.timeline === timeline) {
     await stopServer(context, 'fast');
@@ -44,7 +47,7 @@ export async function promote(context: JobContext, timeline: Timeline): Promise<
     await stopServer(context, 'fast');
     giveUp('wrongTimeline', `it is on timeline ${position.timeline} and cannot be promoted to ${timeline}`);
   }
-  if (await tookAnotherPath(context, found.histories)) {
+  if (await tookAnotherPath(context, found)) {
     await stopServer(context, 'fast');
     await startStandby(context, null);
   }

@@ -22,8 +22,7 @@ const IN_FORCE_TIMEOUT_MS = 4000;
 export async function setSync(context: JobContext, setting: SyncSetting, wait: boolean): Promise<JobResult> {
   const next = setting.k > 0 ? setting : wait ? NOBODY : { sync: [], k: 0 };
   const target = formatSync(next);
-  const altered = await undoAlterSystem(context);
-  if (altered.length > 0) context.memory.syncInForce = undefined;
+  await undoAlterSystem(context);
   const before = context.memory.syncInForce;
   if (before === target) return { ok: true };
   context.memory.syncInForce = undefined;
