@@ -8,6 +8,7 @@ import { eligibleFor, moveSync, targetOf, watchHealth } from './sync-change.ts';
 import type { Turn } from './turn.ts';
 
 const CHECKPOINT_RETRY_MS = 1000;
+const GATE_FIRST_MS = 1000;
 /** `ANY 1 (matriarch_none)`: acknowledges nothing, since nobody has that name. */
 const NOBODY: SyncSetting = { sync: ['matriarch_none'], k: 1 };
 
@@ -60,9 +61,11 @@ function keepSlots(turn: Turn): void {
 
 /** H9: until the first checkpoint on its timeline a rewind against this server would be unsound. */
 function checkpointOnce(turn: Turn): void {
-  const { state } = turn;
-  if (turn.leader === null || turn.leader.checkpointed || state.checkpointing !== null) return;
-  if (turn.now - state.checkpointAt < CHECKPOINT_RETRY_MS && state.checkpointResult === 'failed') return;
+  const { state, leader, now } = turn;
+  if (leader === null || leader.checkpointed || state.checkpointing !== null) return;
+  // Clients who wait have the disk first; whoever could only be let in behind a rewind does not wait for long.
+  if (leader.phase !== 'serving' && now - leader.phaseAt < GATE_FIRST_MS) return;
+  if (now - state.checkpointAt < CHECKPOINT_RETRY_MS && state.checkpointResult === 'failed') return;
   if (state.checkpointResult === 'done') return turn.setLeader({ checkpointed: true });
   startCheckpoint(turn);
 }

@@ -25,6 +25,7 @@ export class Follower implements StoreFollower {
     layout: Layout,
     sightings: Sightings,
     tell: (changes: readonly StoreChange[]) => void,
+    sawLeader: (object: KubeObject | undefined) => void,
   ) {
     this.#mirror = new Mirror(sightings);
     this.#tell = tell;
@@ -33,10 +34,18 @@ export class Follower implements StoreFollower {
         client,
         { type: TYPES[kind], namespace, selectors },
         {
-          onList: (items) =>
-            this.#changed(this.#mirror.takeAll(kind, new Map(items.map((item) => [item.metadata.name, read(kind, item)])))),
-          onChange: (object) => this.#take(kind, object, read(kind, object).texts),
-          onGone: (object) => this.#take(kind, object, new Map()),
+          onList: (items) => {
+            if (kind === 'leader') sawLeader(items[0]);
+            this.#changed(this.#mirror.takeAll(kind, new Map(items.map((item) => [item.metadata.name, read(kind, item)]))));
+          },
+          onChange: (object) => {
+            if (kind === 'leader') sawLeader(object);
+            this.#take(kind, object, read(kind, object).texts);
+          },
+          onGone: (object) => {
+            if (kind === 'leader') sawLeader(undefined);
+            this.#take(kind, object, new Map());
+          },
         },
       );
     const byName = ({ kind, name }: Place) => follow(kind, { fields: `metadata.name=${name}` });

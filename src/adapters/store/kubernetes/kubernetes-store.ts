@@ -8,6 +8,7 @@ import { WatchHub } from '../watch-hub.ts';
 import { type Cell, cellText, toVersioned } from './cells.ts';
 import { Follower } from './follower.ts';
 import { Objects } from './objects.ts';
+import { LEADER } from './places.ts';
 import { Sightings } from './sightings.ts';
 
 export interface KubernetesStoreOptions {
@@ -25,6 +26,8 @@ export interface KubernetesStoreOptions {
 
 /** A write is a read and a patch, and again when somebody else writes into the same object. */
 const DEFAULT_TIMEOUT_MS = 4000;
+/** An API server ends a connection that idles for 90 s; whoever is to lead would meet it again by a handshake, on a busy machine. */
+const KEEP_WARM_MS = 60_000;
 /** A ConfigMap holds 1 MiB of all its keys together. */
 const MAX_VALUE_BYTES = 512 << 10;
 /** How a server says that the object would be larger than it may be. */
@@ -56,12 +59,18 @@ class KubernetesStore implements Store {
   readonly #client: KubeClient;
   readonly #objects: Objects;
   readonly #watches: WatchHub;
+  readonly #warming: NodeJS.Timeout;
 
   constructor(client: KubeClient, namespace: string, layout: { readonly cluster: string; readonly pods: boolean }) {
     const sightings = new Sightings();
     this.#client = client;
     this.#objects = new Objects(client, namespace, layout, sightings);
-    this.#watches = new WatchHub((tell) => new Follower(client, namespace, layout, sightings, tell), client.closing);
+    this.#watches = new WatchHub(
+      (tell) => new Follower(client, namespace, layout, sightings, tell, (lease) => this.#objects.sawLeader(lease)),
+      client.closing,
+    );
+    this.#warming = setInterval(() => this.get(LEADER).catch(() => {}), KEEP_WARM_MS);
+    this.#warming.unref();
   }
 
   get(key: string, options?: { readonly signal?: AbortSignal }): Promise<Versioned | undefined> {
@@ -108,6 +117,7 @@ class KubernetesStore implements Store {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#warming);
     this.#client.close();
     await this.#watches.close();
   }

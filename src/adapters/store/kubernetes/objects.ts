@@ -46,12 +46,19 @@ export class Objects {
   readonly #namespace: string;
   readonly #layout: Layout;
   readonly #sightings: Sightings;
+  #leader: KubeObject | undefined;
 
   constructor(client: KubeClient, namespace: string, layout: Layout, sightings: Sightings) {
     this.#client = client;
     this.#namespace = namespace;
     this.#layout = layout;
     this.#sightings = sightings;
+  }
+
+  /** The newest Lease that this client has come across: a write of it begins with that, and spares a failover one call. */
+  sawLeader(object: KubeObject | undefined): void {
+    const known = revisionOf(this.#leader?.metadata.resourceVersion) ?? 0;
+    if (object === undefined || (revisionOf(object.metadata.resourceVersion) ?? 0) > known) this.#leader = object;
   }
 
   async read(key: string, options: CallOptions): Promise<Cell | undefined> {
@@ -84,10 +91,14 @@ export class Objects {
   ): Promise<{ readonly version: number } | { readonly refusal: Refusal }> {
     const { key, value } = change;
     const place = placeOf(key, this.#layout);
+    let known = place.kind === 'leader' && this.#leader !== undefined ? this.#sort(place.kind, this.#leader) : undefined;
     for (let attempt = 0; ; attempt++) {
-      const found = await this.#find(place, options);
+      const found = known ?? (await this.#find(place, options));
       const refusal = judge(found?.alive.get(key));
-      if (refusal !== undefined) return { refusal };
+      // What is refused may have changed since; what is written only lands on what was judged.
+      if (refusal !== undefined && known === undefined) return { refusal };
+      known = undefined;
+      if (refusal !== undefined) continue;
       const version = found?.revision ?? (await this.#revisionWithout(place, options));
       const write = { key, text: encode(version), value, expired: found?.expired.filter((other) => other !== key) ?? [] };
       if (await this.#attempt(place, found, write, options)) return { version };
@@ -107,7 +118,8 @@ export class Objects {
         await this.#client.create(type, this.#namespace, object, options);
       } else {
         const patch = patchOf(place.kind, found.resourceVersion, write);
-        await this.#client.patch(type, this.#namespace, place.name, 'merge', patch, options);
+        const written = await this.#client.patch(type, this.#namespace, place.name, 'merge', patch, options);
+        if (place.kind === 'leader') this.sawLeader(written);
       }
       return true;
     } catch (error) {
@@ -121,6 +133,7 @@ export class Objects {
 
   async #find(place: Place, options: CallOptions): Promise<Found | undefined> {
     const object = await this.#client.get(TYPES[place.kind], this.#namespace, place.name, options);
+    if (place.kind === 'leader') this.sawLeader(object);
     if (object === undefined || (place.kind === 'pod' && !isMemberPod(object, this.#layout))) return undefined;
     return this.#sort(place.kind, object);
   }

@@ -4,7 +4,7 @@ import { objectNames } from '#domain/kubernetes/object-names.ts';
 import { CONFIG_MAPS, LEASES, PODS, type ResourceType } from '../../kubernetes/resources.ts';
 import { fromEntryName, toEntryName } from './key-names.ts';
 
-const LEADER = 'leader';
+export const LEADER = 'leader';
 const MEMBERS = 'members/';
 const POD_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The leader's record, whole, beside what `kubectl get lease` shows. */
