@@ -109,6 +109,36 @@ describe('A cluster that the operator looks after', () => {
     expect(await uids()).toEqual(before);
   });
 
+  test('gets another authority, stage by stage, without a restart', async (context) => {
+    const before = await uids();
+    const old = await cluster.trusted();
+    await undisturbed(context, async () => {
+      await cluster.change({ tls: { rotation: 1 } });
+      for (const stage of ['trust', 'issue', 'withdraw'] as const) {
+        await cluster.rotationIs(stage);
+        await cluster.hasten();
+      }
+      await cluster.rotationIs(undefined);
+      await cluster.stable();
+    });
+    expect(await uids()).toEqual(before);
+    const trusted = await cluster.trusted();
+    expect(trusted.match(/BEGIN CERTIFICATE/g)).toHaveLength(1);
+    expect(old).not.toContain(trusted);
+    // Servers, agents and proxies reach one another anew by what they have now.
+    const primary = await cluster.primary();
+    const standby = Object.keys(before).find((name) => name !== primary) ?? '';
+    await undisturbed(context, async () => {
+      await cluster.switchTo(standby);
+      await cluster.ledBy(standby);
+      await cluster.stable();
+    });
+    const direct = cluster.directWriter(`by the new authority ${Math.random()}`);
+    direct.start();
+    await direct.advance(1, RESUME_MS);
+    await direct.stop();
+  });
+
   test('does nothing while it is paused, and then renews its pods in turn, the primary last and by a switchover', async (context) => {
     const [before, primary] = [await uids(), await cluster.primary()];
     await undisturbed(context, async () => {
