@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, type TestContext, test } from 'vitest';
-import type { NumberedWriter } from '../support/numbered-writer.ts';
 import { OperatedCluster } from './support/operated-cluster.ts';
 import { installOperator, scaleOperator } from './support/operator-install.ts';
+import { undisturbed as undisturbedBy } from './support/undisturbed.ts';
 
-const ENOUGH_ROWS = 30;
 const RESUME_MS = 60_000;
 /** Four rounds of a pod that goes and one that comes, on a crowded machine. */
 const ROLL_MS = 280_000;
@@ -24,23 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.destroy());
 
-/** A client writes through the proxies meanwhile. None of its statements fails, and whatever was acknowledged is there. */
-async function undisturbed(context: TestContext, change: () => Promise<unknown>): Promise<NumberedWriter> {
-  const writer = cluster.writer(`${context.task.name} ${Math.random()}`);
-  writer.start();
-  try {
-    await writer.advance(ENOUGH_ROWS, RESUME_MS);
-    const since = performance.now();
-    await change();
-    await writer.advance(ENOUGH_ROWS, RESUME_MS);
-    await context.annotate(`longest pause ${(writer.longestGapMs(since) / 1000).toFixed(1)} s through the proxies`);
-  } finally {
-    await writer.stop();
-  }
-  expect(writer.errors).toEqual([]);
-  expect(await cluster.missing(writer)).toEqual([]);
-  return writer;
-}
+const undisturbed = (context: TestContext, change: () => Promise<unknown>) => undisturbedBy(cluster, context, change);
 
 const uids = async () => Object.fromEntries((await cluster.pods()).map(({ metadata }) => [metadata.name, metadata.uid]));
 

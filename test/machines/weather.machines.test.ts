@@ -1,22 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, it, type TestContext } from 'vitest';
 import type { HistoryEntry } from '#domain/leader-record.ts';
 import { underWrites } from '../support/fault-run.ts';
-import { Machines } from '../support/machines.ts';
+import { Machines, type MachinesOptions } from '../support/machines.ts';
 import { NumberedWriter, overlaps } from '../support/numbered-writer.ts';
 
 const MINUTE_MS = 60_000;
 
-let machines: Machines | undefined;
+async function start({ onTestFinished }: TestContext, options?: MachinesOptions): Promise<Machines> {
+  const machines = await Machines.start(options);
+  onTestFinished(() => machines.destroy());
+  return machines;
+}
 
-afterEach(async () => {
-  await machines?.destroy();
-  machines = undefined;
-});
-
-describe('the store', () => {
-  it('is unreachable for a minute and back: no statement fails, nobody else leads; then a switchover', async () => {
-    machines = await Machines.start();
+// Nearly all of it is waiting: side by side.
+describe.concurrent('for long', () => {
+  it('the store is unreachable for a minute and back: no statement fails, nobody else leads; then a switchover', async (context) => {
+    const { expect } = context;
+    const machines = await start(context);
     const { cluster, network, store } = machines;
     const before = await cluster.epoch();
     const run = await underWrites(cluster, async (primary, writers) => {
@@ -32,22 +33,20 @@ describe('the store', () => {
     expect(run.after).not.toBe(run.before);
     await cluster.healthy();
   });
-});
 
-describe('every link', () => {
-  it('takes 300 ms and loses a packet in twenty, for a minute: nobody takes over', async () => {
-    machines = await Machines.start({ slow: { delayMs: 300, loss: 0.05 } });
+  it('every link takes 300 ms and loses a packet in twenty, for a minute: nobody takes over', async (context) => {
+    const { expect } = context;
+    const machines = await start(context, { slow: { delayMs: 300, loss: 0.05 } });
     const { cluster } = machines;
     const before = await cluster.epoch();
     const run = await underWrites(cluster, () => sleep(MINUTE_MS));
     expect(run.after).toBe(run.before);
     expect(await cluster.epoch()).toBe(before);
   });
-});
 
-describe('async', () => {
-  it('a cut-off primary serves until its lease ends at most, and nobody leads before; what is lost are its last commits, and it says so', async () => {
-    machines = await Machines.start({ durability: 'async', timings: { leaseMs: 3000 } });
+  it('async: a cut-off primary serves until its lease ends at most, and nobody leads before; what is lost are its last commits, and it says so', async (context) => {
+    const { expect } = context;
+    const machines = await start(context, { durability: 'async', timings: { leaseMs: 3000 } });
     const { cluster, network } = machines;
     const primary = await cluster.healthy();
     // A client on the wrong side of the cut, and one that finds whoever leads.

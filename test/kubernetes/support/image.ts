@@ -2,3 +2,6 @@
 export function testImage(): string {
   return process.env.MATRIARCH_IMAGE ?? 'localhost/matriarch:dev';
 }
+
+/** Of the release before. Undefined: nobody has made it. */
+export const previousImage = process.env.MATRIARCH_PREVIOUS_IMAGE;

@@ -9,9 +9,9 @@ const DEPLOYMENT = `deployment/${OPERATOR.name}`;
 const inItsNamespace = (...args: readonly string[]) =>
   kubectl(['--namespace', OPERATOR.namespace, ...args], { timeoutMs: 150_000 });
 
-/** As a person installs it; with the image that is tested. What it has installed stays: clusters of others may be by it. */
-export async function installOperator(): Promise<void> {
-  const manifest = (await readFile(MANIFEST, 'utf8')).replaceAll('localhost/matriarch:dev', testImage());
+/** As a person installs it. What it has installed stays: clusters of others may be by it. */
+export async function installOperator(image = testImage()): Promise<void> {
+  const manifest = (await readFile(MANIFEST, 'utf8')).replaceAll('localhost/matriarch:dev', image);
   await kubectl(['apply', '-f', '-'], { input: manifest });
   // The image may be another one by the same name.
   await inItsNamespace('delete', 'pods', '--all', '--wait=false');
