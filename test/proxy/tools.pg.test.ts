@@ -100,6 +100,8 @@ SELECT * FROM t ORDER BY a;
   },
   pg_receivewal: async (place) => {
     const lsn = (await psql(place, 'CREATE TABLE t AS SELECT 1; SELECT pg_current_wal_lsn()')).trim();
+    // It ends with the first record behind that position: not with whatever an idle server writes next.
+    await psql(place, 'SELECT pg_switch_wal()');
     await place.run('/bin/mkdir', ['-p', 'wal']);
     await place.run('pg_receivewal', ['-D', 'wal', '--endpos', lsn, '--no-loop']);
     return readdirSync(join(place.folder, 'wal')).length;

@@ -16,7 +16,7 @@ export interface FaultRun {
 }
 
 /** Of a writer who leaves something of the machine to whoever repairs the cluster. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 20;
 
 export interface FaultRunOptions extends WriterOptions {
   /** How long rows may stay unacknowledged. Default 30 000. */

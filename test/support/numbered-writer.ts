@@ -5,7 +5,7 @@ import { Client, type ClientConfig } from 'pg';
 /** A host that answers nothing is given up after this, as a careful application would. */
 const CONNECT_TIMEOUT_MS = 500;
 /** Each try costs both sides a whole login. */
-const RETRY_MS = 150;
+const RETRY_MS = 400;
 /** A search ends after this, so that whoever is to stop notices. */
 const SEARCH_MS = 1000;
 
@@ -92,7 +92,7 @@ export interface WriterOptions {
   readonly statementTimeoutMs?: number | undefined;
   /** Between two statements, for a machine that has other things to do. Default 0. */
   readonly pauseMs?: number;
-  /** Between two looks for a primary at the same server; no outage is known better than this. Default 150. */
+  /** Between two looks for a primary at the same server; no outage is known better than this. Default 400. */
   readonly retryMs?: number;
 }
 
