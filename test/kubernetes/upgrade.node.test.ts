@@ -4,7 +4,7 @@ import { OperatedCluster } from './support/operated-cluster.ts';
 import { installOperator } from './support/operator-install.ts';
 import { undisturbed } from './support/undisturbed.ts';
 
-/** Two pods that go and come, on a crowded machine. */
+/** Three pods that go and come, on a crowded machine. */
 const ROLL_MS = 280_000;
 const PROXIES_END = { proxiesEnd: true };
 
@@ -13,7 +13,7 @@ describe.skipIf(previousImage === undefined)('An upgrade of Matriarch', () => {
   beforeAll(async () => {
     await installOperator(previousImage);
     // Of the old release, whatever the operator's is.
-    cluster = await OperatedCluster.create({ image: previousImage, instances: 2 });
+    cluster = await OperatedCluster.create({ image: previousImage });
   });
   afterAll(async () => {
     await cluster?.destroy();
