@@ -203,7 +203,9 @@ describe('A cluster that the operator looks after', () => {
       await cluster.plugin('resume');
       expect(await cluster.statusOf(next)).toMatchObject({ paused: false });
       expect(await cluster.plugin('psql', '--', '-Atc', 'select pg_is_in_recovery()')).toBe('f\n');
-      expect(await cluster.plugin('logs', next)).toContain('leader');
+      const logs = await cluster.plugin('logs', next);
+      expect(logs).toContain(`"member":"${next}"`);
+      expect(logs).toContain('LOG:');
     });
     const primary = await cluster.primary();
     const other = names.find((name) => name !== primary) ?? '';
