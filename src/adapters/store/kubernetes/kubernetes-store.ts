@@ -24,7 +24,7 @@ export interface KubernetesStoreOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** A write is a read and a patch, and again when somebody else writes into the same object. */
+/** A write is a read and a patch (of the Lease, which is known by its watch, a patch), and again when somebody else writes into the same object. */
 const DEFAULT_TIMEOUT_MS = 4000;
 /** An API server ends a connection that idles for 90 s; whoever is to lead would meet it again by a handshake, on a busy machine. */
 const KEEP_WARM_MS = 60_000;
